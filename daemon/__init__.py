@@ -1,0 +1,1 @@
+"""Holdfast: print release and accounting in one asyncio daemon."""

@@ -1,0 +1,1 @@
+"""What does it cost and who pays? Pricing, allowances, the ledger."""

@@ -1,0 +1,1 @@
+"""Who is it? PINs, passwords, cards, sessions, lockout, permissions."""

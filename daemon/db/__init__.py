@@ -1,0 +1,1 @@
+"""The store: one writer with group commit, short readers, migrations, backup."""

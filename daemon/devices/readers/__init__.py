@@ -1,0 +1,1 @@
+"""Card readers: keystrokes and APDUs (pure), and the devices themselves."""

@@ -1,0 +1,1 @@
+"""The Internet Printing Protocol as data: codec, registry, requests, replies. Pure."""

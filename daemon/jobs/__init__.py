@@ -1,0 +1,1 @@
+"""What happens to a job? Ticket, lifecycle, spool, document analysis."""

@@ -1,0 +1,1 @@
+"""Shared vocabulary: money, ids, clock, errors, events. Pure."""

@@ -1,0 +1,1 @@
+"""People: users, their profiles and credentials as an admin sees them."""

@@ -1,0 +1,1 @@
+"""Front doors: listeners, IPP, the JSON API, the terminal API."""

@@ -1,0 +1,1 @@
+"""Pages for people: password links and the console."""

@@ -1,0 +1,1 @@
+"""Messages between a terminal and the daemon, and their signing. Pure."""

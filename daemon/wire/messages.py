@@ -1,0 +1,207 @@
+"""The words terminal and daemon exchange: paths, header values, error codes, and the shapes of the JSON. Pure.
+
+Times are RFC 3339 UTC, amounts `{"unit","amount","scale"}`, ids strings. Shapes are documentation that mypy reads:
+either side ignores keys it does not know, so that a newer daemon serves an older terminal.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NotRequired, TypedDict
+
+if TYPE_CHECKING:
+    from daemon.kernel.money import AmountJson
+
+PREFIX = "/terminal/v1"
+BODY_BYTES_MAX = 64 * 1024
+"""Nothing a terminal asks is longer."""
+ANSWER_BYTES_MAX = 4 * 1024 * 1024
+"""Nothing the daemon answers is longer (previews included)."""
+PING_S = 10
+"""The event stream carries at least a comment this often; twice as long without one means the line is dead."""
+
+SIGN_IN_FAILED = "sign-in-failed"
+SESSION_ENDED = "session-ended"
+TERMINAL_REVOKED = "revoked"
+TERMINAL_UNKNOWN = "terminal-unknown"
+CLOCK_SKEW = "clock-skew"
+
+
+class Enrol(TypedDict):
+    """POST enrol, unsigned. Base64 for `public_key` (32 raw bytes) and `proof`."""
+
+    locator: str
+    public_key: str
+    proof: str
+    version: str
+
+
+class Enrolled(TypedDict):
+    """The daemon's answer; `proof` as `signing.daemon_proof`, checked before `ca_pem` is believed."""
+
+    terminal_id: str
+    name: str
+    ca_pem: str
+    proof: str
+
+
+class UserJson(TypedDict):
+    """Who is signed in, as the screen greets them."""
+
+    name: str
+    display_name: str
+    language: str
+
+
+class MayJson(TypedDict):
+    """What this session may do with its own jobs."""
+
+    release: bool
+    delete: bool
+    change: bool
+
+
+class SessionJson(TypedDict):
+    """POST session. With `password_needed` only `ticket` is present besides it."""
+
+    session: NotRequired[str]
+    user: NotRequired[UserJson]
+    expires_at: NotRequired[str]
+    idle_s: NotRequired[int]
+    may: NotRequired[MayJson]
+    password_needed: bool
+    ticket: NotRequired[str]
+
+
+class ProblemJson(TypedDict):
+    """Why this printer cannot print this job as asked."""
+
+    code: str
+    message: str
+
+
+class JobMayJson(TypedDict):
+    """Which downgrades are open for one job."""
+
+    monochrome: bool
+    two_sided: bool
+    fewer_copies: bool
+
+
+class JobJson(TypedDict):
+    """One held (or running) job as the screen lists it. `preparing`: not counted yet, so no price."""
+
+    job_id: str
+    title: str
+    pages: int
+    impressions: int
+    color_impressions: int
+    sheets: int
+    copies: int
+    sides: str
+    print_color_mode: str
+    media: str
+    price: AmountJson | None
+    state: str
+    reasons: list[str]
+    created_at: str
+    held_until: str | None
+    preparing: bool
+    problem: ProblemJson | None
+    needs_code: bool
+    may: JobMayJson
+    uncertain: bool
+    preview: bool
+
+
+class PrinterJson(TypedDict):
+    """One printer bound to this terminal."""
+
+    printer_id: str
+    name: str
+    state: str
+    reasons: list[str]
+    accepting: bool
+    location: NotRequired[str]
+
+
+class JobsJson(TypedDict):
+    """GET jobs."""
+
+    items: list[JobJson]
+    total: AmountJson | None
+    balance: AmountJson | None
+    balance_after: AmountJson | None
+    printers: list[PrinterJson]
+    refused: NotRequired[dict[str, str]]
+
+
+class ChangeJson(TypedDict, total=False):
+    """A downgrade of one job: grey, two-sided, fewer copies."""
+
+    print_color_mode: str
+    sides: str
+    copies: int
+
+
+class QuoteItemJson(TypedDict):
+    """One job's price with the changes asked for; `saving` against the job as submitted."""
+
+    job_id: str
+    price: AmountJson
+    saving: AmountJson | None
+    sheets: int
+    impressions: int
+    color_impressions: int
+
+
+class QuoteJson(TypedDict):
+    """POST quote. `fits`: the job ids that the balance does cover when not `enough`."""
+
+    items: list[QuoteItemJson]
+    total: AmountJson | None
+    balance: AmountJson | None
+    balance_after: AmountJson | None
+    enough: bool
+    needed: NotRequired[AmountJson]
+    available: NotRequired[AmountJson]
+    fits: NotRequired[list[str]]
+
+
+class PrintedJson(TypedDict):
+    """Marked sides and pieces of paper that came out so far."""
+
+    impressions: int
+    sheets: int
+
+
+class JobEventJson(TypedDict):
+    """Event `job`: what the printer really does with a released job."""
+
+    job_id: str
+    state: str
+    reasons: list[str]
+    printed: PrintedJson
+    of: NotRequired[dict[str, int]]
+    price: AmountJson | None
+    charged: AmountJson | None
+    message: str
+
+
+class HeartbeatJson(TypedDict):
+    """POST heartbeat's answer: time, what may be done here, the printers, and the screen's limits in seconds."""
+
+    now: str
+    policy: str
+    printers: list[PrinterJson]
+    languages: list[str]
+    idle_s: int
+    countdown_s: int
+
+
+class ErrorJson(TypedDict):
+    """`{"error": ...}`. `charged` is present, and false, wherever money could have moved and did not."""
+
+    code: str
+    message: str
+    details: NotRequired[list[dict[str, object]]]
+    charged: NotRequired[bool]

@@ -66,6 +66,8 @@ class Builder:
             elif declared.default is dataclasses.MISSING and declared.default_factory is dataclasses.MISSING:
                 self.refuse(here, "is required")
                 return cast("T", None)
+            elif dataclasses.is_dataclass(hints[name]):
+                values[name] = self.build(cast("type[Any]", hints[name]), {}, here)
             elif isinstance(declared.default, Path) and declared.default != Path():
                 values[name] = (self.base_dir / declared.default).absolute()
             self._remember(hints[name], here, is_given=name in raw)

@@ -1,0 +1,147 @@
+"""Person rows: reads, and the statements a workflow appends to its unit."""
+
+from __future__ import annotations
+
+from daemon.db.database import Database
+from daemon.db.unit import Row, Unit
+from daemon.people.person import CardLabel, NewPerson, Person
+
+PAGE_MAX = 500
+"""Rows of one listing; the caller pages with `after_id`."""
+
+_COLUMNS = """id, public_id, name, display_name, email, is_active, coalesce(pin,'') AS pin, profile, site, language,
+  origin, session_epoch, created_at_us, last_submitted_at_us, last_released_at_us"""
+_LIVING = "removed_at_us IS NULL"
+
+
+def _person(row: Row) -> Person:
+    values = {key: row[key] for key in Person.__slots__}
+    values["is_active"] = bool(values["is_active"])
+    return Person(**values)
+
+
+class PeopleStore:
+    """People, their other names, roles and the labels of their cards."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    # ----- statements -----
+    def insert(self, unit: Unit, new: NewPerson) -> None:
+        """Append somebody new; a taken name or PIN refuses the unit as `name-taken`."""
+        unit.add(
+            """INSERT INTO person(public_id,name,display_name,email,pin,profile,site,language,origin,created_at_us)
+               SELECT :public_id,:name,:display_name,:email,nullif(:pin,''),:profile,:site,:language,:origin,:at
+                WHERE NOT EXISTS(SELECT 1 FROM person_alias WHERE name=:name)""",
+            rows=1,
+            refusal="name-taken",
+            public_id=new.public_id,
+            name=new.name,
+            display_name=new.display_name,
+            email=new.email,
+            pin=new.pin,
+            profile=new.profile,
+            site=new.site,
+            language=new.language,
+            origin=new.origin,
+            at=new.created_at_us,
+        )
+
+    def set_active(self, unit: Unit, person: Person, *, is_active: bool, at_us: int) -> None:
+        """Append the switch; either way every session and link of before is void (the epoch moves on)."""
+        unit.add(
+            "UPDATE person SET is_active=:active, session_epoch=session_epoch+1 WHERE id=:id AND is_active<>:active",
+            rows=1,
+            active=int(is_active),
+            id=person.id,
+        )
+        unit.add(
+            "UPDATE session SET ended_at_us=:at WHERE person_id=:id AND ended_at_us IS NULL", at=at_us, id=person.id
+        )
+
+    def end_sessions(self, unit: Unit, person: Person, *, at_us: int) -> None:
+        """Append the end of everything the person has open."""
+        unit.add("UPDATE person SET session_epoch=session_epoch+1 WHERE id=:id", rows=1, id=person.id)
+        unit.add(
+            "UPDATE session SET ended_at_us=:at WHERE person_id=:id AND ended_at_us IS NULL", at=at_us, id=person.id
+        )
+
+    def set_profile(self, unit: Unit, person: Person, profile: str) -> None:
+        """Append another profile."""
+        unit.add("UPDATE person SET profile=:profile WHERE id=:id", rows=1, profile=profile, id=person.id)
+
+    def add_alias(self, unit: Unit, person: Person, alias: str) -> None:
+        """Append another network name; refused when it is somebody's."""
+        unit.add(
+            """INSERT INTO person_alias(name, person_id)
+               SELECT :name, :id WHERE NOT EXISTS(SELECT 1 FROM person WHERE name=:name)""",
+            rows=1,
+            refusal="name-taken",
+            name=alias,
+            id=person.id,
+        )
+
+    def grant_role(self, unit: Unit, public_id: str, role: str, *, site: str = "*") -> None:
+        """Append a role, once."""
+        unit.add(
+            """INSERT INTO role_grant(person_id, role, site)
+               SELECT id, :role, :site FROM person WHERE public_id=:public_id
+               ON CONFLICT(person_id, role, site) DO NOTHING""",
+            role=role,
+            site=site,
+            public_id=public_id,
+        )
+
+    # ----- reads -----
+    async def by_id(self, person_id: int) -> Person | None:
+        """The person with this row id."""
+        row = await self._db.read_one(f"SELECT {_COLUMNS} FROM person WHERE id=:id AND {_LIVING}", id=person_id)
+        return _person(row) if row else None
+
+    async def by_public(self, public_id: str) -> Person | None:
+        """The person with this public id."""
+        row = await self._db.read_one(f"SELECT {_COLUMNS} FROM person WHERE public_id=:id AND {_LIVING}", id=public_id)
+        return _person(row) if row else None
+
+    async def by_name(self, name: str) -> Person | None:
+        """The person with this normalised network name or alias."""
+        row = await self._db.read_one(
+            f"""SELECT {_COLUMNS} FROM person WHERE {_LIVING}
+                AND id=coalesce((SELECT id FROM person WHERE name=:name),
+                                (SELECT person_id FROM person_alias WHERE name=:name))""",
+            name=name,
+        )
+        return _person(row) if row else None
+
+    async def page(self, *, after_id: int = 0, limit: int = PAGE_MAX, contains: str = "") -> list[Person]:
+        """People in order of creation, from `after_id` on; `contains` looks in names."""
+        rows = await self._db.read(
+            f"""SELECT {_COLUMNS} FROM person WHERE {_LIVING} AND id>:after
+                 AND (:contains='' OR instr(name,:contains)>0 OR instr(lower(display_name),:contains)>0)
+                ORDER BY id LIMIT :most""",
+            after=after_id,
+            contains=contains,
+            most=max(1, min(limit, PAGE_MAX)),
+        )
+        return [_person(row) for row in rows]
+
+    async def has_pin(self, pin: str) -> bool:
+        """Whether somebody, removed or not, has this PIN."""
+        return await self._db.read_one("SELECT 1 AS one FROM person WHERE pin=:pin", pin=pin) is not None
+
+    async def roles(self, person_id: int) -> list[str]:
+        """Roles granted to the person; one for a single site is written `role@site`."""
+        rows = await self._db.read("SELECT role, site FROM role_grant WHERE person_id=:id ORDER BY role", id=person_id)
+        return [r["role"] if r["site"] == "*" else f"{r['role']}@{r['site']}" for r in rows]
+
+    async def cards(self, person_id: int) -> list[CardLabel]:
+        """Cards that are not blocked, by label."""
+        rows = await self._db.read(
+            "SELECT public_id, label FROM card WHERE person_id=:id AND blocked_at_us IS NULL ORDER BY id", id=person_id
+        )
+        return [CardLabel(r["public_id"], r["label"]) for r in rows]
+
+    async def aliases(self, person_id: int) -> list[str]:
+        """Other network names of the person."""
+        rows = await self._db.read("SELECT name FROM person_alias WHERE person_id=:id ORDER BY name", id=person_id)
+        return [r["name"] for r in rows]

@@ -1,0 +1,154 @@
+"""Reading: what a held document is, found out after its acknowledgement by a confined worker, once per job.
+
+A document that cannot be read aborts its job with the reason in plain words; the client was already told "held", and
+a client such as CUPS would repeat a refused submission for ever, so the refusal travels as the job's own state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import structlog
+
+from daemon.db.unit import Unit
+from daemon.jobs.analysis import DocumentRefused
+from daemon.jobs.counting import count
+from daemon.jobs.lifecycle import Happening, advance
+from daemon.kernel.clock import US_PER_S
+from daemon.kernel.errors import Refusal, Unavailable
+from daemon.kernel.events import Event
+
+if TYPE_CHECKING:
+    from daemon.jobs.analysis import Analyser
+    from daemon.jobs.facts import DocumentFacts
+    from daemon.jobs.job import Job
+    from daemon.workflows.house import House
+    from daemon.workflows.price import Prices
+
+log = structlog.get_logger(__name__)
+
+READERS = 2
+BATCH_MAX = 64
+RETRY_S = 5.0
+WAKE_S = 30.0
+"""However the wake-up got lost, unread jobs are looked for this often."""
+
+
+class Read:
+    """Finds unread jobs and reads them, a few at a time, until cancelled."""
+
+    def __init__(self, house: House, analyser: Analyser, prices: Prices) -> None:
+        self._house = house
+        self._analyser = analyser
+        self._prices = prices
+        self._wake = asyncio.Event()
+        self._busy: set[int] = set()
+        self._finished = asyncio.Event()
+
+    def wake(self) -> None:
+        """A document arrived."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Owned by the application's task group; ends by cancellation."""
+        gate = asyncio.Semaphore(READERS)
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._wake.clear()
+                for job in await self._house.jobs.unread(BATCH_MAX):
+                    if job.id in self._busy:
+                        continue
+                    await gate.acquire()
+                    self._busy.add(job.id)
+                    group.create_task(self._one(job, gate))
+                try:
+                    await asyncio.wait_for(self._wake.wait(), WAKE_S)
+                except TimeoutError:
+                    continue
+
+    async def wait_read(self, public_id: str, timeout_s: float) -> None:
+        """Returns when the job has been read, or after the time-out; the caller looks at the row."""
+        self.wake()
+
+        async def until_read() -> None:
+            while True:
+                finished = self._finished  # taken before the look, so that no end is missed
+                job = await self._house.jobs.by_public(public_id)
+                if job is None or job.facts is not None or not job.is_held:
+                    return
+                await finished.wait()
+
+        try:
+            await asyncio.wait_for(until_read(), timeout_s)
+        except TimeoutError:
+            return
+
+    async def _one(self, job: Job, gate: asyncio.Semaphore) -> None:
+        try:
+            await self._read(job)
+        except Unavailable as problem:
+            log.warning("document.read-postponed", job_id=job.public_id, problem=problem.code)
+            await asyncio.sleep(RETRY_S)
+            self._wake.set()
+        except Refusal as refusal:  # the job changed while it was read: the next look decides
+            log.info("document.read-overtaken", job_id=job.public_id, code=refusal.code)
+        finally:
+            self._busy.discard(job.id)
+            gate.release()
+            self._finished.set()
+            self._finished = asyncio.Event()
+
+    async def _read(self, job: Job) -> None:
+        entry = await self._house.jobs.entry_of(job.id)
+        if entry is None:
+            return
+        started = self._house.clock.monotonic_s()
+        try:
+            facts = await self._analyser.analyse(lambda: self._house.spool.read(entry), format=job.format)
+        except DocumentRefused as refusal:
+            await self._refuse(job, refusal)
+            return
+        log.info(
+            "document.read",
+            job_id=job.public_id,
+            pages=len(facts.pages),
+            seconds=round(self._house.clock.monotonic_s() - started, 3),
+        )
+        await self._keep(job, facts)
+
+    async def _keep(self, job: Job, facts: DocumentFacts) -> None:
+        counts = count(facts, job.ticket)
+        price = await self._prices.first_price(job, counts)
+        unit = Unit()
+        self._house.jobs.set_facts(unit, job, facts, counts, price)
+        unit.event(Event("job.read", job.public_id, job.person_id), self._house.clock.now_us())
+        await self._house.db.commit(unit)
+        self._house.watchers.nudge()
+
+    async def _refuse(self, job: Job, refusal: DocumentRefused) -> None:
+        now = self._house.clock.now_us()
+        fresh = await self._house.jobs.by_id(job.id)
+        if fresh is None or not fresh.is_held:
+            return
+        reason = refusal.code if refusal.code.startswith("document-") else "document-format-error"
+        step = advance(fresh.state, Happening.UNREADABLE, reason)
+        entry = await self._house.jobs.entry_of(job.id)
+        unit = Unit()
+        self._house.jobs.move(unit, fresh, step, completed_at_us=now, message=refusal.message)
+        self._house.jobs.forget_document(unit, job.id)
+        unit.event(Event("job.unreadable", job.public_id, job.person_id), now)
+        person = await self._house.people.by_id(fresh.person_id) if fresh.person_id else None
+        if person is not None and person.email:
+            self._house.mailer.notify(
+                unit,
+                "job-unreadable",
+                person,
+                dedupe=f"unreadable:{job.public_id}",
+                facts={"title": fresh.title, "why": refusal.message, "at_us": now},
+            )
+        await self._house.db.commit(unit)
+        if entry is not None:
+            await self._house.spool.delete(entry)
+        log.info("document.refused", job_id=job.public_id, code=refusal.code, age_s=(now - job.created_at_us) // US_PER_S)
+        self._house.watchers.nudge()

@@ -11,6 +11,11 @@ CREATE TABLE request(
   answer TEXT NOT NULL,
   at_us  INTEGER NOT NULL
 ) STRICT;
+CREATE TRIGGER request_new BEFORE INSERT ON request BEGIN
+  SELECT RAISE(ABORT,'ledger:duplicate') WHERE EXISTS(SELECT 1 FROM request WHERE key=NEW.key);
+END;
+CREATE TRIGGER request_no_update BEFORE UPDATE ON request BEGIN SELECT RAISE(ABORT,'ledger:append-only'); END;
+CREATE TRIGGER request_no_delete BEFORE DELETE ON request BEGIN SELECT RAISE(ABORT,'ledger:append-only'); END;
 
 CREATE TABLE event(
   seq     INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -30,6 +35,9 @@ CREATE TABLE audit(
   prev    BLOB NOT NULL,
   hash    BLOB NOT NULL
 ) STRICT;
+CREATE TRIGGER audit_new BEFORE INSERT ON audit BEGIN
+  SELECT RAISE(ABORT,'audit:append-only') WHERE EXISTS(SELECT 1 FROM audit WHERE id=NEW.id);
+END;
 CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT,'audit:append-only'); END;
 CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT,'audit:append-only'); END;
 
@@ -358,6 +366,9 @@ CREATE TABLE transfer(
 CREATE UNIQUE INDEX transfer_one_resolution ON transfer(pending_id) WHERE pending_id IS NOT NULL;
 CREATE INDEX transfer_reversals ON transfer(reverses_id) WHERE reverses_id IS NOT NULL;
 CREATE INDEX transfer_job ON transfer(job_id);
+-- A person's statement: what was taken from and given to an account, without the reservations.
+CREATE INDEX transfer_taken ON transfer(debit_account_id, id) WHERE kind IN ('direct','post','reversal');
+CREATE INDEX transfer_given ON transfer(credit_account_id, id) WHERE kind IN ('direct','reversal');
 
 -- Guard 1, before the row exists. OR REPLACE deletes the row in its way without firing delete triggers, and OR IGNORE swallows
 -- UNIQUE, so duplicates are refused by an explicit RAISE. A far-away explicit id would use up the id space for ever.
@@ -437,7 +448,8 @@ END;
 CREATE TRIGGER account_new BEFORE INSERT ON account BEGIN
   SELECT RAISE(ABORT,'ledger:account') WHERE NEW.credits_posted<>0 OR NEW.debits_posted<>0 OR NEW.debits_pending<>0
    OR NEW.last_transfer_id<>0 OR (NEW.kind IN ('user','shared') AND NEW.available_min IS NULL)
-   OR EXISTS(SELECT 1 FROM account WHERE id=NEW.id);
+   OR EXISTS(SELECT 1 FROM account WHERE id=NEW.id)
+   OR EXISTS(SELECT 1 FROM account WHERE kind=NEW.kind AND owner=NEW.owner AND pot=NEW.pot AND unit_id=NEW.unit_id);
 END;
 CREATE TRIGGER account_no_delete BEFORE DELETE ON account BEGIN SELECT RAISE(ABORT,'ledger:account'); END;
 
@@ -460,16 +472,25 @@ CREATE VIEW ledger_mismatch AS
    WHERE credits_posted<>coalesce(c.x,0) OR debits_posted<>coalesce(d.x,0) OR debits_pending<>coalesce(p.x,0)
       OR (available_min IS NOT NULL AND credits_posted-debits_posted-debits_pending<available_min);
 
--- Tamper evidence: one block per commit over the transfers it added; hash = H(prev, rows first..last).
+-- Tamper evidence: one block per commit over the transfers it added; see db/chain.py.
 CREATE TABLE ledger_block(
-  id INTEGER PRIMARY KEY AUTOINCREMENT, first_id INTEGER NOT NULL, last_id INTEGER NOT NULL,
+  id INTEGER PRIMARY KEY AUTOINCREMENT, first_id INTEGER NOT NULL, last_id INTEGER NOT NULL CHECK(last_id>=first_id),
+  rows BLOB NOT NULL,                    -- 8 bytes per transfer in id order: a difference names its row
   prev BLOB NOT NULL, hash BLOB NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX ledger_block_last ON ledger_block(last_id);
+CREATE TRIGGER block_new BEFORE INSERT ON ledger_block BEGIN
+  SELECT RAISE(ABORT,'ledger:append-only') WHERE EXISTS(SELECT 1 FROM ledger_block WHERE id=NEW.id OR last_id>=NEW.first_id);
+END;
 CREATE TRIGGER block_no_update BEFORE UPDATE ON ledger_block BEGIN SELECT RAISE(ABORT,'ledger:append-only'); END;
 CREATE TRIGGER block_no_delete BEFORE DELETE ON ledger_block BEGIN SELECT RAISE(ABORT,'ledger:append-only'); END;
 
 -- Why a transfer that is not about a job was made (adjustments, overrides, grants): shown in the statement.
 CREATE TABLE transfer_note(
-  idempotency_key BLOB PRIMARY KEY, reason TEXT NOT NULL, actor TEXT NOT NULL
+  idempotency_key BLOB PRIMARY KEY REFERENCES transfer(idempotency_key), reason TEXT NOT NULL, actor TEXT NOT NULL
 ) STRICT;
+CREATE TRIGGER note_new BEFORE INSERT ON transfer_note BEGIN
+  SELECT RAISE(ABORT,'ledger:duplicate') WHERE EXISTS(SELECT 1 FROM transfer_note WHERE idempotency_key=NEW.idempotency_key);
+END;
+CREATE TRIGGER note_no_update BEFORE UPDATE ON transfer_note BEGIN SELECT RAISE(ABORT,'ledger:append-only'); END;
+CREATE TRIGGER note_no_delete BEFORE DELETE ON transfer_note BEGIN SELECT RAISE(ABORT,'ledger:append-only'); END;

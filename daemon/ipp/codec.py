@@ -296,7 +296,7 @@ class Decoder:
         raise _addressed(_bad("the message is cut off"), self._buffer)
 
     def _has_end(self) -> bool:
-        """Step over whole attributes from where the last call stopped, so that tiny chunks cost no more than big ones."""
+        """Step over whole attributes from where the last call stopped: tiny chunks cost no more than big ones."""
         buf, pos = self._buffer, self._scanned
         size = len(buf)
         while pos < size:

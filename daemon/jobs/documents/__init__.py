@@ -1,0 +1,1 @@
+"""What runs inside the document worker: confined, one process per document, nothing but its pipes."""

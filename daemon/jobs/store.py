@@ -145,20 +145,24 @@ class JobStore:
             **{f"set_{name}": value for name, value in columns.items()},
         )
 
-    def set_facts(self, unit: Unit, job: Job, facts: DocumentFacts, counts: Counts, price: Amount | None) -> None:
-        """Append what the document is, once."""
+    def set_facts(
+        self, unit: Unit, job: Job, facts: DocumentFacts, *, ticket: Ticket, counts: Counts, price: Amount | None
+    ) -> None:
+        """Append what the document is, once; `ticket` has what a raster file's own headers ask for."""
         unit.add(
-            """UPDATE job SET facts=:facts, counts=:counts, price=:price, version=version+1
+            """UPDATE job SET facts=:facts, ticket=:ticket, counts=:counts, price=:price, version=version+1
                 WHERE id=:id AND facts IS NULL""",
             facts=json.dumps(facts.to_json()),
+            ticket=json.dumps(ticket.to_json()),
             counts=counts_to_json(counts),
             price=json.dumps(price.to_json()) if price else None,
             id=job.id,
         )
 
     def forget_document(self, unit: Unit, job_id: int) -> None:
-        """Append the end of a document's row; the file is removed after the commit."""
+        """Append the end of a document's row and of any undo; the file is removed after the commit."""
         unit.add("DELETE FROM document WHERE job_id=:id", id=job_id)
+        unit.add("UPDATE job SET undo_until_us=NULL WHERE id=:id", id=job_id)
 
     def seal_title(self, title: str) -> bytes:
         """The stored form of a title."""
@@ -250,12 +254,23 @@ class JobStore:
         rows = await self._db.read(f"SELECT {_COLUMNS} WHERE {where} ORDER BY j.id LIMIT :most", now=now_us, most=limit)
         return [self._job(r) for r in rows]
 
-    async def to_warn(self, now_us: int, before_us: int, limit: int) -> list[Job]:
-        """Held, owned jobs that expire within `before_us` and whose owner has not been told."""
+    async def incomplete(self, before_us: int, limit: int) -> list[Job]:
+        """Jobs created before then that still have no document."""
+        rows = await self._db.read(
+            f"""SELECT {_COLUMNS} WHERE j.facts IS NULL AND j.state='pending-held' AND d.job_id IS NULL
+                AND j.created_at_us<:before ORDER BY j.id LIMIT :most""",
+            before=before_us,
+            most=limit,
+        )
+        return [self._job(r) for r in rows]
+
+    async def to_warn(self, queue: str, soon_us: int, limit: int) -> list[Job]:
+        """Held, owned jobs of a queue that expire until then and whose owner has not been told."""
         rows = await self._db.read(
             f"""SELECT {_COLUMNS} WHERE j.state='pending-held' AND j.person_id IS NOT NULL AND j.warned_at_us IS NULL
-                AND j.held_until_us<=:soon ORDER BY j.held_until_us LIMIT :most""",
-            soon=now_us + before_us,
+                AND j.queue=:queue AND j.held_until_us<=:soon ORDER BY j.held_until_us LIMIT :most""",
+            queue=queue,
+            soon=soon_us,
             most=limit,
         )
         return [self._job(r) for r in rows]

@@ -13,7 +13,7 @@ import structlog
 
 from daemon.db.unit import Unit
 from daemon.jobs.analysis import DocumentRefused
-from daemon.jobs.counting import count
+from daemon.jobs.counting import adopt, count
 from daemon.jobs.lifecycle import Happening, advance
 from daemon.kernel.clock import US_PER_S
 from daemon.kernel.errors import Refusal, Unavailable
@@ -112,16 +112,17 @@ class Read:
         log.info(
             "document.read",
             job_id=job.public_id,
-            pages=len(facts.pages),
+            pages=facts.page_count,
             seconds=round(self._house.clock.monotonic_s() - started, 3),
         )
         await self._keep(job, facts)
 
     async def _keep(self, job: Job, facts: DocumentFacts) -> None:
-        counts = count(facts, job.ticket)
+        ticket = adopt(job.ticket, facts)
+        counts = count(facts, ticket)
         price = await self._prices.first_price(job, counts)
         unit = Unit()
-        self._house.jobs.set_facts(unit, job, facts, counts, price)
+        self._house.jobs.set_facts(unit, job, facts, ticket=ticket, counts=counts, price=price)
         unit.event(Event("job.read", job.public_id, job.person_id), self._house.clock.now_us())
         await self._house.db.commit(unit)
         self._house.watchers.nudge()
@@ -150,5 +151,7 @@ class Read:
         await self._house.db.commit(unit)
         if entry is not None:
             await self._house.spool.delete(entry)
-        log.info("document.refused", job_id=job.public_id, code=refusal.code, age_s=(now - job.created_at_us) // US_PER_S)
+        log.info(
+            "document.refused", job_id=job.public_id, code=refusal.code, age_s=(now - job.created_at_us) // US_PER_S
+        )
         self._house.watchers.nudge()

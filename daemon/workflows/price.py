@@ -1,0 +1,80 @@
+"""Prices: what a job costs a person on a printer, and what it takes from which pot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from daemon.accounting.allowance import charges
+from daemon.accounting.pricing import quote
+from daemon.kernel.money import Amount, unit_of
+
+if TYPE_CHECKING:
+    from daemon.accounting.allowance import Profile
+    from daemon.accounting.pricing import Quote
+    from daemon.jobs.job import Job
+    from daemon.kernel.counts import Counts
+    from daemon.workflows.house import House
+    from daemon.workflows.parts import PersonView
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """A quote, what it takes per unit code, and the amount shown as *the price*: that in the person's first unit."""
+
+    quote: Quote
+    charges: dict[str, int]
+    price: Amount
+
+
+class Prices:
+    """Quotes for people at printers."""
+
+    def __init__(self, house: House, *, default_tariff: str) -> None:
+        self._house = house
+        self._default_tariff = default_tariff
+
+    async def at(self, person: PersonView, counts: Counts, *, tariff: str, printer: str) -> Priced:
+        """The price of `counts` for a person on a printer that names `tariff`."""
+        before = await self._house.deliveries.volume_since(person.id, self._month_start_us())
+        return self.with_volume(person, counts, tariff=tariff, printer=printer, impressions_before=before)
+
+    def with_volume(
+        self, person: PersonView, counts: Counts, *, tariff: str, printer: str, impressions_before: int
+    ) -> Priced:
+        """The same with this month's impressions already known: settlement prices from the base of the quote."""
+        profile = self._house.rates.profile(person.profile)
+        priced = quote(self._house.rates.tariff(tariff), counts, impressions_before=impressions_before, printer=printer)
+        return self.of(profile, priced)
+
+    def of(self, profile: Profile, priced: Quote) -> Priced:
+        """What a quote takes from the pots of a profile."""
+        taken = charges(profile, priced)
+        return Priced(priced, taken, shown(profile, priced, taken))
+
+    async def volume(self, person_id: int) -> int:
+        """Impressions charged to a person this calendar month: the base of volume steps."""
+        return await self._house.deliveries.volume_since(person_id, self._month_start_us())
+
+    async def first_price(self, job: Job, counts: Counts) -> Amount | None:
+        """What a job would cost its owner at the house tariff, before a printer is known; None without an owner."""
+        person = await self._house.people.by_id(job.person_id) if job.person_id else None
+        if person is None:
+            return None
+        return (await self.at(person, counts, tariff=self._default_tariff, printer="")).price
+
+    def _month_start_us(self) -> int:
+        now = datetime.fromtimestamp(self._house.clock.now_us() / 1_000_000, UTC)
+        local = now.astimezone(ZoneInfo(self._house.timezone))
+        start = local.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        return int(start.timestamp()) * 1_000_000
+
+
+def shown(profile: Profile, priced: Quote, taken: dict[str, int]) -> Amount:
+    """The amount a person sees as the price: in the unit of the profile's first pot, else the tariff's money."""
+    if profile.pots:
+        unit = unit_of(profile.pots[0].unit) if isinstance(profile.pots[0].unit, str) else profile.pots[0].unit
+        return Amount(unit, taken.get(unit.code, 0))
+    return Amount(priced.unit, priced.price)

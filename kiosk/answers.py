@@ -1,0 +1,264 @@
+"""What the daemon says: answers to requests, refusals, and the events of its stream. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from daemon.wire.messages import SESSION_ENDED
+from kiosk.moves import ENDED, Step, ask_price, leave, ready_ids
+from kiosk.state import (
+    Answer,
+    Cancel,
+    Claim,
+    Delete,
+    Extend,
+    FetchJobs,
+    FetchQuote,
+    Logout,
+    Lost,
+    Notice,
+    Refused,
+    Release,
+    Screen,
+    SignIn,
+    State,
+    Told,
+    Undo,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kiosk.state import Json
+
+UNDO_S = 10.0
+"""A deletion can be taken back for this long on the screen (the daemon allows a little more)."""
+RETRY_S = 1.5
+"""A release whose answer was lost is asked again after this, with the same key."""
+_JOB_CODE_REFUSALS = frozenset({"job-code-wrong", "job-code-needed"})
+_STALE = frozenset({"conflict", "not-found", "price-changed", "idempotency-conflict"})
+
+
+def answer(state: State, event: Answer | Refused | Lost, now_s: float) -> Step:
+    """Take an answer in; one made for an earlier visit is not for these eyes."""
+    if event.visit != state.visit:
+        return state, ()
+    if isinstance(event, Lost):
+        return _lost(state, event, now_s)
+    if isinstance(event, Refused):
+        return _refused(state, event)
+    for kind, handler in _ANSWERS.items():
+        if isinstance(event.effect, kind):
+            return handler(state, event, now_s)
+    return state, ()
+
+
+def told(state: State, event: Told, now_s: float) -> Step:
+    """An event: what a printer does, that the list changed, that the session is over."""
+    data = event.data
+    if event.name == "printer":
+        return replace(state, terminal=replace(state.terminal, printers=_merged(state.terminal.printers, data))), ()
+    if state.person is None:
+        return state, ()
+    if event.name == "session":
+        return leave(state, Notice("info", SESSION_ENDED))
+    if event.name == "job" and data.get("job_id") in state.running:
+        return _ran(state, data, now_s)
+    if event.name in ("job", "jobs") and state.screen is Screen.JOBS and state.busy != "release":
+        return state, (FetchJobs(state.printer_id),)
+    return state, ()
+
+
+def _merged(printers: tuple[Json, ...], news: Json) -> tuple[Json, ...]:
+    return tuple({**old, **news} if old.get("printer_id") == news.get("printer_id") else old for old in printers)
+
+
+def _ran(state: State, data: Json, now_s: float) -> Step:
+    old = state.running[data["job_id"]]
+    if old["state"] in ENDED and data.get("state") not in ENDED:
+        return state, ()
+    new = {**old, **{key: value for key, value in data.items() if value is not None or key not in old}}
+    state = replace(state, running={**state.running, data["job_id"]: new})
+    if state.screen is not Screen.PROGRESS or not all(_is_over(run) for run in state.running.values()):
+        return state, ()
+    done = replace(state, screen=Screen.DONE, done_at_s=now_s, active_at_s=now_s, notice=None)
+    return done, (FetchJobs(state.printer_id),)
+
+
+def _is_over(run: Json) -> bool:
+    return run["state"] in ENDED or bool(run.get("uncertain"))
+
+
+def _signed_in(state: State, event: Answer, now_s: float) -> Step:
+    payload = event.payload
+    if payload.get("password_needed"):
+        return replace(state, screen=Screen.CARD_PASSWORD, busy="", active_at_s=now_s, notice=None), ()
+    person: Json = payload["user"]
+    state = replace(
+        state,
+        screen=Screen.JOBS,
+        person=person,
+        may=payload.get("may") or {},
+        language=_spoken(state, str(person.get("language") or "")),
+        busy="jobs",
+        notice=None,
+        active_at_s=now_s,
+        extended_at_s=now_s,
+    )
+    return state, (FetchJobs(state.printer_id),)
+
+
+def _spoken(state: State, wanted: str) -> str:
+    """The person's language if this terminal speaks it (`de-AT` is served by `de`), else the one on the screen."""
+    primary = wanted.replace("_", "-").split("-")[0].lower()
+    return primary if primary in state.terminal.languages else state.language
+
+
+def _jobs(state: State, event: Answer, _now_s: float) -> Step:
+    payload = event.payload
+    printers = tuple(payload.get("printers") or state.terminal.printers)
+    wanted_all = state.chosen == ready_ids(state)
+    jobs = tuple(payload.get("items") or ())
+    known = {job["job_id"] for job in jobs}
+    state = replace(
+        state,
+        terminal=replace(state.terminal, printers=printers),
+        jobs=jobs,
+        totals={key: payload.get(key) for key in ("balance", "accounts")},
+        job_refusals=payload.get("refused") or {},
+        printer_id=_printer_for(state.printer_id, printers),
+        changes={job_id: change for job_id, change in state.changes.items() if job_id in known},
+        busy="" if state.busy == "jobs" else state.busy,
+    )
+    ready = ready_ids(state)
+    state = replace(state, chosen=ready if wanted_all else state.chosen & ready)
+    if state.screen is not Screen.JOBS or state.busy == "release":
+        return state, ()
+    return ask_price(state)
+
+
+def _printer_for(chosen: str, printers: tuple[Json, ...]) -> str:
+    ids = [str(printer["printer_id"]) for printer in printers]
+    if chosen in ids:
+        return chosen
+    able = [str(p["printer_id"]) for p in printers if p.get("accepting", True) and p.get("state") != "stopped"]
+    return (able or ids or [""])[0]
+
+
+def _quoted(state: State, event: Answer, _now_s: float) -> Step:
+    assert isinstance(event.effect, FetchQuote)
+    if event.effect.number != state.quote_no:
+        return state, ()
+    return replace(state, quote=event.payload, busy="" if state.busy == "quote" else state.busy), ()
+
+
+def _released(state: State, event: Answer, now_s: float) -> Step:
+    assert isinstance(event.effect, Release)
+    titles = {job["job_id"]: job for job in state.jobs}
+    prices = {item["job_id"]: item for item in event.payload.get("items") or ()}
+    running: dict[str, Json] = {}
+    for job_id in event.effect.job_ids:
+        job, item = titles.get(job_id, {}), prices.get(job_id, {})
+        running[job_id] = {
+            "job_id": job_id,
+            "title": job.get("title", ""),
+            "state": item.get("state") or "pending",
+            "reasons": [],
+            "printed": {"impressions": 0, "sheets": 0},
+            "of": {"impressions": item.get("impressions") or job.get("impressions") or 0},
+            "price": item.get("price") or job.get("price"),
+            "charged": None,
+            "message": "",
+        } | state.running.get(job_id, {})
+    totals = {**state.totals, "balance": event.payload.get("balance") or state.totals.get("balance")}
+    state = replace(
+        state, screen=Screen.PROGRESS, running=running, totals=totals, pending=None, retry_at_s=0.0, busy="",
+        chosen=frozenset(), changes={}, codes={}, quote=None, notice=None, active_at_s=now_s,
+    )  # fmt: skip
+    return state, ()
+
+
+def _deleted(state: State, event: Answer, now_s: float) -> Step:
+    assert isinstance(event.effect, Delete)
+    gone = set(event.effect.job_ids)
+    state = replace(
+        state,
+        jobs=tuple(job for job in state.jobs if job["job_id"] not in gone),
+        chosen=state.chosen - gone,
+        deleted=event.effect.job_ids,
+        undo_until_s=now_s + UNDO_S,
+        busy="",
+    )
+    return ask_price(state)
+
+
+def _refresh(state: State, _event: Answer, _now_s: float) -> Step:
+    return state, (FetchJobs(state.printer_id),)
+
+
+def _claimed(state: State, _event: Answer, _now_s: float) -> Step:
+    return replace(state, notice=Notice("info", "claimed")), (FetchJobs(state.printer_id),)
+
+
+def _nothing(state: State, _event: Answer, _now_s: float) -> Step:
+    return state, ()
+
+
+_ANSWERS: dict[type, Callable[[State, Answer, float], Step]] = {
+    SignIn: _signed_in,
+    FetchJobs: _jobs,
+    FetchQuote: _quoted,
+    Release: _released,
+    Delete: _deleted,
+    Undo: _refresh,
+    Claim: _claimed,
+    Cancel: _nothing,
+    Extend: _nothing,
+    Logout: _nothing,
+}
+
+
+def _lost(state: State, event: Lost, now_s: float) -> Step:
+    if isinstance(event.effect, Release):
+        return replace(state, retry_at_s=now_s + RETRY_S), ()
+    if isinstance(event.effect, Extend | Logout):
+        return state, ()
+    return replace(state, busy="", notice=Notice("alert", "no-answer")), ()
+
+
+def _refused(state: State, event: Refused) -> Step:
+    effect = event.effect
+    notice = Notice("refusal", event.code, event.data)
+    if event.code == SESSION_ENDED and not isinstance(effect, SignIn):
+        return leave(state, Notice("info", SESSION_ENDED))
+    if isinstance(effect, SignIn):
+        if effect.is_ticket and event.code != "sign-in-failed":
+            return leave(state, notice)
+        return replace(state, busy="", notice=notice), ()
+    if isinstance(effect, Extend | Logout):
+        return state, ()
+    if isinstance(effect, FetchQuote):
+        if effect.number != state.quote_no:
+            return state, ()
+        return replace(state, busy="" if state.busy == "quote" else state.busy, notice=notice), ()
+    if isinstance(effect, Release):
+        return _release_refused(state, event, notice)
+    stale = (FetchJobs(state.printer_id),) if not isinstance(effect, FetchJobs) and event.code in _STALE else ()
+    return replace(state, busy="jobs" if stale else "", notice=notice), stale
+
+
+def _release_refused(state: State, event: Refused, notice: Notice) -> Step:
+    """Nothing was charged. What fits is chosen, wrong job codes are forgotten, a stale list is fetched again."""
+    state = replace(state, pending=None, retry_at_s=0.0, busy="", notice=notice)
+    blamed: Any = event.data.get("jobs") or event.data.get("job_ids") or ()
+    if event.code in _JOB_CODE_REFUSALS:
+        wrong = set(blamed) or set(state.codes)
+        state = replace(state, codes={k: v for k, v in state.codes.items() if k not in wrong})
+        state = replace(state, chosen=state.chosen & ready_ids(state))
+    fits = event.data.get("fits")
+    if fits is not None:
+        state = replace(state, chosen=frozenset(fits) & ready_ids(state))
+    if event.code in _STALE:
+        return replace(state, busy="jobs"), (FetchJobs(state.printer_id),)
+    return ask_price(state)

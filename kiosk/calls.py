@@ -1,0 +1,77 @@
+"""Each effect of the state machine as one request of the terminal API. I/O.
+
+The only place that joins what the machine decided with the secrets the agent holds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from kiosk.link import NoAnswer
+from kiosk.state import (
+    Cancel,
+    Claim,
+    Delete,
+    Effect,
+    Extend,
+    FetchJobs,
+    FetchQuote,
+    Logout,
+    Release,
+    SignIn,
+    Undo,
+)
+
+if TYPE_CHECKING:
+    from daemon.devices.readers.reading import Read
+    from kiosk.link import DaemonLink
+
+HEARTBEAT_S = 1.6
+"""A daemon that does not answer a heartbeat in this is away."""
+
+
+async def call(link: DaemonLink, effect: Effect, *, token: str, read: Read | None, ticket: str) -> dict[str, Any]:
+    """Ask the daemon; raises what `DaemonLink.post` raises."""
+    if isinstance(effect, SignIn):
+        return await link.post("/session", _credentials(effect, read, ticket))
+    if isinstance(effect, Logout):
+        return await link.post("/logout", {}, session=token) if token else {}
+    if isinstance(effect, FetchJobs):
+        query = f"?printer_id={quote(effect.printer_id, safe='')}" if effect.printer_id else ""
+        return await link.get("/jobs" + query, session=token)
+    path, body = _request(effect)
+    return await link.post(path, body, session=token)
+
+
+def _credentials(effect: SignIn, read: Read | None, ticket: str) -> dict[str, str]:
+    if effect.is_card:
+        if read is None:
+            raise NoAnswer("the card was read by somebody else's tap")
+        return {"reader": read.reader, "raw": read.raw}
+    if effect.is_ticket:
+        return {"ticket": ticket, "password": effect.password}
+    return {"pin": effect.pin, "password": effect.password}
+
+
+def _request(effect: Effect) -> tuple[str, dict[str, Any]]:
+    if isinstance(effect, FetchQuote):
+        body = {"job_ids": list(effect.job_ids), "changes": dict(effect.changes)}
+        return "/quote", body | _at(effect.printer_id)
+    if isinstance(effect, Release):
+        body = {"job_ids": list(effect.job_ids), "changes": dict(effect.changes), "key": effect.key}
+        return "/release", body | _at(effect.printer_id) | ({"codes": dict(effect.codes)} if effect.codes else {})
+    if isinstance(effect, Delete):
+        return "/delete", {"job_ids": list(effect.job_ids)}
+    if isinstance(effect, Undo):
+        return "/undo", {"job_ids": list(effect.job_ids)}
+    if isinstance(effect, Claim):
+        return "/claim", {"code": effect.code}
+    if isinstance(effect, Cancel):
+        return "/cancel", {"job_id": effect.job_id}
+    assert isinstance(effect, Extend)
+    return "/extend", {}
+
+
+def _at(printer_id: str) -> dict[str, str]:
+    return {"printer_id": printer_id} if printer_id else {}

@@ -1,0 +1,164 @@
+"""`holdfast kiosk enrol` and `holdfast kiosk run`: the edge of the terminal program. I/O.
+
+Both take the parsed arguments of the main command and give its exit code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import getpass
+import json
+import random
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from daemon.kernel.errors import BadInput, Refusal, Unavailable
+
+if TYPE_CHECKING:
+    import argparse
+
+    from kiosk.identity import KioskConfig
+
+EXIT_OK, EXIT_USAGE, EXIT_UNAVAILABLE, EXIT_REFUSED = 0, 2, 3, 4
+CODE_CHARS_MAX = 64
+STOP_S = 3
+URL_NAME = "screen.url"
+"""Where the screen's address with this start's token is left for the browser's unit to read (0600)."""
+
+
+def enrol(args: argparse.Namespace) -> int:
+    """`--daemon URL --code - --dir KDIR [--reader none|simulated]`; the code comes from stdin or a prompt."""
+    from kiosk import enrolment
+
+    is_json = bool(getattr(args, "json", False))
+    try:
+        result = asyncio.run(
+            enrolment.enrol(
+                url=args.daemon,
+                code_text=_code(args.code),
+                directory=Path(args.dir),
+                reader=getattr(args, "reader", None) or "none",
+            )
+        )
+    except (Refusal, Unavailable) as error:
+        return _failed(error, is_json=is_json)
+    if is_json:
+        print(json.dumps(result))
+    else:
+        print(f"This terminal is enrolled as {result['name'] or result['terminal_id']}.")
+        print(f"Start it with: holdfast kiosk run --config {result['config']}")
+    return EXIT_OK
+
+
+def run(args: argparse.Namespace) -> int:
+    """`--config KDIR/kiosk.toml`: until SIGTERM. Prints one JSON line with the screen's address when it serves."""
+    from kiosk import identity
+
+    try:
+        config = identity.load(Path(args.config))
+        return asyncio.run(_serve(config))
+    except (Refusal, Unavailable) as error:
+        return _failed(error, is_json=bool(getattr(args, "json", False)))
+
+
+async def _serve(config: KioskConfig) -> int:
+    import uvicorn
+
+    from daemon.devices.readers.simulated import SimulatedReader
+    from daemon.system import SystemClock, SystemDice
+    from kiosk import identity, server
+    from kiosk.agent import Agent
+    from kiosk.languages import languages
+    from kiosk.link import DaemonLink
+    from kiosk.state import Terminal
+
+    log = structlog.get_logger(__name__)
+    clock, dice = SystemClock(), SystemDice()
+    listener = _listen(config.screen_host, config.screen_port)
+    port = listener.getsockname()[1]
+    token = dice.token(24).hex()
+    reader = SimulatedReader() if config.reader == "simulated" else None
+    spoken = tuple(code for code in languages() if not config.languages or code in config.languages)
+    terminal = Terminal(name=config.name, languages=spoken, home_language=config.language)
+    counter = identity.Counter(config.directory / identity.COUNTER_NAME)
+    async with DaemonLink(
+        url=config.daemon_url,
+        ca_pem=config.ca_pem,
+        terminal_id=config.terminal_id,
+        key=identity.load_key(config.key_file),
+        counter=counter,
+        clock=clock,
+    ) as link:
+        agent = Agent(link=link, clock=clock, terminal=terminal, reader=reader, jitter=random.random)
+        app = server.build(agent, port=port, token=token, dice=dice, reader=reader, dpi=config.dpi)
+        settings = uvicorn.Config(
+            app, http="h11", ws="none", lifespan="off", log_config=None, access_log=False, server_header=False,
+            timeout_graceful_shutdown=1,
+        )  # fmt: skip
+        screen = uvicorn.Server(settings)
+        url = f"http://{config.screen_host}:{port}/?t={token}"
+        identity.write_private(config.directory / URL_NAME, url.encode())
+        work = asyncio.create_task(agent.run(), name="agent")
+        _stop_on_signals(screen)
+        print(json.dumps({"event": "ready", "urls": {"kiosk": url}}), flush=True)
+        log.info("kiosk.ready", port=port)
+        serving = asyncio.create_task(screen.serve(sockets=[listener]), name="screen")
+        await asyncio.wait({serving, work}, return_when=asyncio.FIRST_COMPLETED)
+        screen.should_exit = screen.force_exit = True
+        await asyncio.wait({serving}, timeout=STOP_S)
+        work.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await work
+    (config.directory / URL_NAME).unlink(missing_ok=True)
+    return EXIT_OK
+
+
+def _stop_on_signals(screen: Any) -> None:
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        screen.should_exit = screen.force_exit = True
+
+    screen.install_signal_handlers = lambda: None
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise Unavailable(f"port {port} on {host} is taken: change [screen] port in kiosk.toml") from error
+    return listener
+
+
+def _code(given: str) -> str:
+    """The code itself never stands in the arguments: `-` reads stdin, or asks without echo."""
+    if given != "-":
+        raise BadInput("give the code on stdin: --code -", details=[])
+    if sys.stdin.isatty():
+        return getpass.getpass("Enrolment code: ")
+    return sys.stdin.readline(CODE_CHARS_MAX)
+
+
+def _failed(error: Refusal | Unavailable, *, is_json: bool) -> int:
+    details = error.data.get("details", [])
+    if is_json:
+        print(json.dumps({"error": {"code": error.code, "message": error.message, "details": details}}))
+    else:
+        print(error.message, file=sys.stderr)
+        for item in details:
+            print(f"  {item['file']}:{item['line']}: {item['key']}: {item['message']}", file=sys.stderr)
+    if isinstance(error, Unavailable):
+        return EXIT_UNAVAILABLE
+    return EXIT_USAGE if isinstance(error, BadInput) else EXIT_REFUSED

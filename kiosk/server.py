@@ -1,0 +1,233 @@
+"""The screen's server: loopback only, for one browser, with nothing worth caching. I/O.
+
+Guards, in order: the Host must be ours, an Origin (where a browser sends one) must be ours, and everything but the
+first page needs the cookie that `/?t=TOKEN` gives (HttpOnly, SameSite=Strict, another secret than the token). The
+token is new at every start. Nothing is cacheable, scripts come from here only, and after a session the browser is told
+to forget (`Clear-Site-Data`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import (
+    FileResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
+from starlette.routing import Route
+
+from daemon.devices.readers.simulated import SimulatedReader
+from kiosk.actions import ACTIONS
+from kiosk.state import Act
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from daemon.kernel.ids import Dice
+    from kiosk.agent import Agent
+
+STATIC = Path(__file__).parent / "static"
+TEXTS = Path(__file__).parent / "texts"
+COOKIE = "holdfast-screen"
+BODY_BYTES_MAX = 16 * 1024
+PING_S = 2.0
+"""The browser takes a stream silent for longer than twice this for a dead kiosk program."""
+TEXT_CHARS_MAX = 1024
+KEY_BYTES = 16
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": CSP,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=(), usb=(), serial=(), hid=()",
+}
+CLEAR = '"cache", "storage"'
+_STRINGS = tuple(field.name for field in fields(Act) if field.type == "str" and field.name not in ("do", "key"))
+
+
+class ScreenGuard:
+    """Pure ASGI middleware: who may speak to the screen at all, and the headers of every answer."""
+
+    def __init__(self, app: ASGIApp, *, port: int, token: str, cookie: str) -> None:
+        self._app, self._token, self._cookie = app, token, cookie
+        self._hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")}
+        self._origins = {f"http://{host}" for host in self._hosts}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                present = {name for name, _ in message["headers"]}
+                extra = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+                message["headers"] = [*message["headers"], *(item for item in extra if item[0] not in present)]
+            await send(message)
+
+        request = Request(scope)
+        refusal = self._refusal(request)
+        await (refusal or self._app)(scope, receive, send_guarded)
+
+    def _refusal(self, request: Request) -> Response | None:
+        if request.headers.get("host", "") not in self._hosts:
+            return _no(421, "wrong-host", "This is a terminal's own screen.")
+        origin = request.headers.get("origin")
+        if origin is not None and origin not in self._origins:
+            return _no(403, "wrong-origin", "Only the terminal's own screen may ask.")
+        if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+            return _no(403, "wrong-origin", "Only the terminal's own screen may ask.")
+        if request.url.path == "/" and _same(request.query_params.get("t", ""), self._token):
+            answer = RedirectResponse("/", 303)
+            answer.set_cookie(COOKIE, self._cookie, httponly=True, samesite="strict", path="/")
+            return answer
+        if not _same(request.cookies.get(COOKIE, ""), self._cookie):
+            return _no(401, "no-token", "Open the address that the kiosk program printed when it started.")
+        return None
+
+
+def build(agent: Agent, *, port: int, token: str, dice: Dice, reader: SimulatedReader | None, dpi: float) -> ASGIApp:
+    """The guarded application. `token` opens it; `dice` makes the cookie and the keys of releases."""
+    screen = _Screen(agent, dice=dice, reader=reader, dpi=dpi)
+    routes = [
+        Route("/", screen.page),
+        Route("/ui/view", screen.view),
+        Route("/ui/events", screen.events),
+        Route("/ui/act", screen.act, methods=["POST"]),
+        Route("/ui/clean", screen.clean, methods=["POST"]),
+        Route("/ui/preview/{job_id}", screen.preview),
+        Route("/texts/{name}", screen.texts),
+        Route("/static/{name:path}", screen.static),
+    ]
+    if reader is not None:
+        routes.append(Route("/ui/tap", screen.tap, methods=["POST"]))
+    return ScreenGuard(Starlette(routes=routes), port=port, token=token, cookie=dice.token(32).hex())
+
+
+class _Screen:
+    def __init__(self, agent: Agent, *, dice: Dice, reader: SimulatedReader | None, dpi: float) -> None:
+        self._agent, self._dice, self._reader, self._dpi = agent, dice, reader, dpi
+
+    async def page(self, _request: Request) -> Response:
+        return FileResponse(STATIC / "index.html", headers={"cache-control": "no-store"})
+
+    async def view(self, _request: Request) -> Response:
+        return JSONResponse(self._agent.view() | {"dpi": self._dpi})
+
+    async def events(self, _request: Request) -> Response:
+        return StreamingResponse(self._stream(), media_type="text/event-stream")
+
+    async def _stream(self) -> AsyncIterator[bytes]:
+        """Views as they change, a comment at least every `PING_S`."""
+        yield b"retry: 700\n\n"
+        views = self._agent.views()
+        pending: asyncio.Task[dict[str, Any]] | None = None
+        try:
+            while True:
+                pending = pending or asyncio.ensure_future(anext(views))
+                done, _ = await asyncio.wait({pending}, timeout=PING_S)
+                if not done:
+                    yield b"event: ping\ndata: 1\n\n"
+                    continue
+                shown = pending.result() | {"dpi": self._dpi}
+                pending = None
+                yield b"event: view\ndata: " + json.dumps(shown).encode() + b"\n\n"
+        finally:
+            if pending is not None:
+                pending.cancel()
+
+    async def act(self, request: Request) -> Response:
+        body = await _json(request)
+        act = None if body is None else _parse(body, self._dice.token(KEY_BYTES).hex())
+        if act is None:
+            return _no(400, "bad-input", "No such action.")
+        had = self._agent.state.person is not None
+        shown = await self._agent.act(act)
+        answer = JSONResponse(shown | {"dpi": self._dpi})
+        if had and shown["person"] is None:
+            answer.headers["clear-site-data"] = CLEAR
+        return answer
+
+    async def clean(self, _request: Request) -> Response:
+        return Response(status_code=204, headers={"clear-site-data": CLEAR})
+
+    async def tap(self, request: Request) -> Response:
+        assert self._reader is not None
+        body = await _json(request)
+        raw = body.get("raw") if body is not None else None
+        kind = str((body or {}).get("reader") or "")
+        if not isinstance(raw, str) or not self._reader.tap(raw, reader=kind):
+            return _no(400, "bad-input", 'A tap is {"raw": "..."}.')
+        return Response(status_code=202)
+
+    async def preview(self, request: Request) -> Response:
+        data = await self._agent.preview(request.path_params["job_id"])
+        return _no(404, "not-found", "No preview.") if data is None else Response(data, media_type="image/png")
+
+    async def texts(self, request: Request) -> Response:
+        return _file(TEXTS, request.path_params["name"])
+
+    async def static(self, request: Request) -> Response:
+        return _file(STATIC, request.path_params["name"])
+
+
+def _parse(body: dict[str, Any], key: str) -> Act | None:
+    """An action as the screen sends it, typed and bounded; None when it is not one."""
+    if body.get("do") not in ACTIONS:
+        return None
+    values: dict[str, Any] = {name: body.get(name, "") for name in _STRINGS}
+    if any(not isinstance(value, str) or len(value) > TEXT_CHARS_MAX for value in values.values()):
+        return None
+    change, on = body.get("change", {}), body.get("on", False)
+    if not isinstance(change, dict) or not isinstance(on, bool):
+        return None
+    return Act(do=body["do"], key=key, change=change, on=on, **values)
+
+
+async def _json(request: Request) -> dict[str, Any] | None:
+    if request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
+        return None
+    data = b""
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > BODY_BYTES_MAX:
+            return None
+    try:
+        value = json.loads(data)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _file(directory: Path, name: str) -> Response:
+    path = (directory / name).resolve()
+    if not path.is_relative_to(directory.resolve()) or not path.is_file():
+        return PlainTextResponse("not found", 404)
+    return FileResponse(path, headers={"cache-control": "no-store"})
+
+
+def _same(first: str, second: str) -> bool:
+    return hmac.compare_digest(first.encode(), second.encode())
+
+
+def _no(status: int, code: str, message: str) -> Response:
+    return JSONResponse({"error": {"code": code, "message": message}}, status)

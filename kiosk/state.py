@@ -1,0 +1,255 @@
+"""What the terminal knows, what can happen to it, and what it can ask for. Pure data.
+
+The session token, the card's raw read and the daemon's card ticket are not here: the agent keeps them. What is here
+may be shown, except `State.codes`, which `view` leaves out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+Json = Mapping[str, Any]
+
+
+class Screen(StrEnum):
+    """Where the person is. `away` and the countdown are laid over these by the view."""
+
+    IDLE = "idle"
+    SIGN_IN = "sign_in"
+    CARD_PASSWORD = "card_password"  # noqa: S105  -- the name of a screen
+    JOBS = "jobs"
+    PROGRESS = "progress"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """What the daemon last said about this terminal (heartbeat), and what is plugged into it."""
+
+    name: str = ""
+    policy: str = "none"
+    printers: tuple[Json, ...] = ()
+    languages: tuple[str, ...] = ("en",)
+    home_language: str = "en"
+    idle_s: float = 30.0
+    countdown_s: float = 20.0
+    reader: str = ""
+
+    @property
+    def takes_cards(self) -> bool:
+        """A reader is there and the policy allows cards."""
+        return bool(self.reader) and self.policy != "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Display:
+    """How this person wants to see it, until they leave."""
+
+    large_text: bool = False
+    high_contrast: bool = False
+    more_time: bool = False
+    hide_titles: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One sentence from the machine to the person: `kind` is refusal, info or alert; `code` names the text."""
+
+    kind: str
+    code: str
+    data: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything. `visit` counts sign-ins so that an answer for the previous person is dropped."""
+
+    terminal: Terminal = Terminal()
+    screen: Screen = Screen.IDLE
+    language: str = "en"
+    display: Display = Display()
+    is_linked: bool = False
+    link_problem: str = ""
+    visit: int = 0
+    person: Json | None = None
+    may: Json = field(default_factory=dict)
+    jobs: tuple[Json, ...] = ()
+    totals: Json = field(default_factory=dict)
+    job_refusals: Json = field(default_factory=dict)
+    chosen: frozenset[str] = frozenset()
+    changes: Json = field(default_factory=dict)
+    codes: Json = field(default_factory=dict)
+    quote: Json | None = None
+    quote_no: int = 0
+    printer_id: str = ""
+    notice: Notice | None = None
+    busy: str = ""
+    deleted: tuple[str, ...] = ()
+    undo_until_s: float = 0.0
+    retry_at_s: float = 0.0
+    pending: Release | None = None
+    running: Json = field(default_factory=dict)
+    active_at_s: float = 0.0
+    extended_at_s: float = 0.0
+    done_at_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What the person did on the screen. Only the fields of that action are filled; `key` is made by the edge."""
+
+    do: str
+    job_id: str = ""
+    printer_id: str = ""
+    language: str = ""
+    option: str = ""
+    on: bool = False
+    code: str = ""
+    pin: str = ""
+    password: str = ""
+    change: Json = field(default_factory=dict)
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tapped:
+    """A card was read. The read itself stays with the agent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """The daemon answered a heartbeat."""
+
+    heartbeat: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Unlinked:
+    """The daemon cannot be reached, or refuses this terminal (`problem` = its code)."""
+
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event of the daemon's stream."""
+
+    name: str
+    data: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A second has passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """Open a session by PIN + password, or (`card`) by the read the agent holds."""
+
+    pin: str = ""
+    password: str = ""
+    is_card: bool = False
+    is_ticket: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FetchJobs:
+    """The person's held and running jobs, with the problems this printer would have."""
+
+    printer_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchQuote:
+    """The price of the chosen jobs with the changes; `number` tells a late answer from the current one."""
+
+    number: int
+    job_ids: tuple[str, ...]
+    printer_id: str
+    changes: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Print these. The same key is sent again when the answer was lost."""
+
+    key: str
+    job_ids: tuple[str, ...]
+    printer_id: str
+    changes: Json
+    codes: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete these held jobs; can be undone for some seconds."""
+
+    job_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """Take the deletion back."""
+
+    job_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Make the job with this code mine."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Stop printing this job."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Extend:
+    """Tell the daemon the person is still here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Logout:
+    """End the session of the visit that just ended."""
+
+
+Effect = SignIn | FetchJobs | FetchQuote | Release | Delete | Undo | Claim | Cancel | Extend | Logout
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The daemon did it."""
+
+    visit: int
+    effect: Effect
+    payload: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The daemon said no, because `code`; `data` is the rest of its error object."""
+
+    visit: int
+    effect: Effect
+    code: str
+    data: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """No answer came: done or not, nobody here knows."""
+
+    visit: int
+    effect: Effect
+
+
+Event = Act | Tapped | Linked | Unlinked | Told | Tick | Answer | Refused | Lost

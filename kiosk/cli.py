@@ -78,6 +78,7 @@ async def _serve(config: KioskConfig) -> int:
     from kiosk.link import DaemonLink
     from kiosk.state import Terminal
 
+    _log_to_stderr()
     log = structlog.get_logger(__name__)
     clock, dice = SystemClock(), SystemDice()
     listener = _listen(config.screen_host, config.screen_port)
@@ -85,7 +86,8 @@ async def _serve(config: KioskConfig) -> int:
     token = dice.token(24).hex()
     reader = SimulatedReader() if config.reader == "simulated" else None
     spoken = tuple(code for code in languages() if not config.languages or code in config.languages)
-    terminal = Terminal(name=config.name, languages=spoken, home_language=config.language)
+    home = config.language if config.language in spoken else spoken[0]
+    terminal = Terminal(name=config.name, languages=spoken, home_language=home)
     counter = identity.Counter(config.directory / identity.COUNTER_NAME)
     async with DaemonLink(
         url=config.daemon_url,
@@ -117,6 +119,19 @@ async def _serve(config: KioskConfig) -> int:
             await work
     (config.directory / URL_NAME).unlink(missing_ok=True)
     return EXIT_OK
+
+
+def _log_to_stderr() -> None:
+    """JSON lines on stderr; stdout carries the ready line alone."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 def _stop_on_signals(screen: Any) -> None:

@@ -47,24 +47,19 @@ class PeopleStore:
             at=new.created_at_us,
         )
 
-    def set_active(self, unit: Unit, person: Person, *, is_active: bool, at_us: int) -> None:
-        """Append the switch; either way every session and link of before is void (the epoch moves on)."""
+    def set_active(self, unit: Unit, person: Person, *, is_active: bool) -> None:
+        """Append the switch; refused as `unchanged` when it stands there already."""
         unit.add(
-            "UPDATE person SET is_active=:active, session_epoch=session_epoch+1 WHERE id=:id AND is_active<>:active",
+            "UPDATE person SET is_active=:active WHERE id=:id AND is_active<>:active",
             rows=1,
+            refusal="unchanged",
             active=int(is_active),
             id=person.id,
         )
-        unit.add(
-            "UPDATE session SET ended_at_us=:at WHERE person_id=:id AND ended_at_us IS NULL", at=at_us, id=person.id
-        )
 
-    def end_sessions(self, unit: Unit, person: Person, *, at_us: int) -> None:
-        """Append the end of everything the person has open."""
-        unit.add("UPDATE person SET session_epoch=session_epoch+1 WHERE id=:id", rows=1, id=person.id)
-        unit.add(
-            "UPDATE session SET ended_at_us=:at WHERE person_id=:id AND ended_at_us IS NULL", at=at_us, id=person.id
-        )
+    def mark_released(self, unit: Unit, person: Person, *, at_us: int) -> None:
+        """Append when the person last released a job."""
+        unit.add("UPDATE person SET last_released_at_us=:at WHERE id=:id", rows=1, at=at_us, id=person.id)
 
     def set_profile(self, unit: Unit, person: Person, profile: str) -> None:
         """Append another profile."""
@@ -140,6 +135,18 @@ class PeopleStore:
             "SELECT public_id, label FROM card WHERE person_id=:id AND blocked_at_us IS NULL ORDER BY id", id=person_id
         )
         return [CardLabel(r["public_id"], r["label"]) for r in rows]
+
+    async def has_password(self, person_id: int) -> bool:
+        """Whether the person can sign in with a password of their own."""
+        row = await self._db.read_one(
+            "SELECT 1 AS one FROM credential WHERE person_id=:id AND kind='password'", id=person_id
+        )
+        return row is not None
+
+    async def count(self) -> int:
+        """How many people there are, removed ones included (their PINs stay taken)."""
+        row = await self._db.read_one("SELECT count(*) AS n FROM person")
+        return int(row["n"]) if row else 0
 
     async def aliases(self, person_id: int) -> list[str]:
         """Other network names of the person."""

@@ -141,7 +141,9 @@ class People:
 class SignIn:
     """Passwords, sessions and what happens after wrong ones."""
 
-    password_length_min: int = option(8, "Shortest password.", low=8, high=128)
+    password_length_min: int = option(
+        15, "Shortest password. Less than 15 is right only where a second factor is asked too.", low=8, high=128
+    )
     keypad_password: bool = option(False, "Allow a digits-only password that opens the kiosk and nothing else.")
     keypad_length_min: int = option(6, "Shortest keypad password.", low=6, high=32)
     session_s: int = option(120, "Seconds a kiosk session lasts without use.", low=15, high=3600)

@@ -156,8 +156,8 @@ class Printers:
     """What printer addresses may point at, and how often they are asked."""
 
     allow_networks: tuple[str, ...] = option(
-        ("127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"),
-        "Networks printers may stand in. Link-local, multicast and metadata addresses are refused in any case.",
+        ("127.0.0.0/8", "::1/128"),
+        "Special networks (loopback, link-local) printers may stand in. Ordinary addresses need no entry.",
     )
     check_interval_s: int = option(60, "Seconds between looks at an idle printer's state.", low=5, high=3600)
     connect_timeout_s: int = option(5, "Seconds a connection to a printer may take.", low=1, high=60)

@@ -1,0 +1,88 @@
+"""`holdfast account ...`: what people have, and why."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+from urllib.parse import quote
+
+from daemon.cli.client import Api, with_api
+from daemon.cli.command import OK, Command, Context, argument
+from daemon.cli.listing import show_list
+from daemon.cli.output import amount_text, say, say_json, table
+
+COLUMNS = {
+    "pot": "POT", "kind": "KIND", "available": "AVAILABLE", "balance": "BALANCE", "reserved": "RESERVED",
+    "limit": "LIMIT", "next_grant_at": "NEXT GRANT",
+}  # fmt: skip
+STATEMENT = {"at": "WHEN", "text": "WHAT", "amount": "AMOUNT", "balance": "BALANCE", "reason": "WHY", "actor": "BY"}
+
+
+def show(context: Context) -> int:
+    async def work(api: Api) -> Any:
+        return await api.get(f"/accounts/{quote(context.options.user, safe='')}")
+
+    found = with_api(context.settings(), work)
+    if context.as_json:
+        say_json(found)
+    elif found["accounts"]:
+        table(found["accounts"], COLUMNS)
+    else:
+        say(f"{found['user']} has no pots: the profile defines none. See [profiles] in the configuration.")
+    return OK
+
+
+def adjust(context: Context) -> int:
+    options = context.options
+    key = options.key or uuid.uuid4().hex  # noqa: TID251  -- the command line is the edge
+    body = {"unit": options.unit, "amount": options.amount, "reason": options.reason}
+    if options.pot:
+        body["pot"] = options.pot
+
+    async def work(api: Api) -> Any:
+        return await api.post(f"/accounts/{quote(options.user, safe='')}/adjust", body, key=key)
+
+    done = with_api(context.settings(), work)
+    if context.as_json:
+        say_json(done)
+    else:
+        say(f"Done. {options.user} now has {amount_text(done['balance'])}.")
+    return OK
+
+
+def statement(context: Context) -> int:
+    user = quote(context.options.user, safe="")
+    return show_list(
+        context, f"/accounts/{user}/statement", STATEMENT, empty="Nothing has moved on these accounts yet."
+    )
+
+
+_USER = argument("user", metavar="USER", help="network name (or id)")
+
+COMMANDS = (
+    Command(("account", "show"), "Show a person's pots.", show, ("holdfast account show anna --json",), (_USER,)),
+    Command(
+        ("account", "adjust"),
+        "Add to a pot, or take from it with a negative amount. Audited, with its reason.",
+        adjust,
+        (
+            "holdfast account adjust anna --unit pages --amount 50 --reason 'misprint on hall' --key ticket-4711",
+            "holdfast account adjust anna --unit EUR --amount=-2.50 --reason 'refund in cash'",
+        ),
+        (
+            _USER,
+            argument("--unit", required=True, metavar="U", help="pages, colour_pages or a currency"),
+            argument("--amount", required=True, metavar="N", help="in whole units: 50, 2.50, -3"),
+            argument("--reason", required=True, metavar="T", help="why; shown on the statement"),
+            argument("--key", metavar="K", default="", help="your own name for this change, for safe repeating"),
+            argument("--pot", metavar="POT", default="", help="which pot (default: the unit's first)"),
+        ),
+    ),
+    Command(
+        ("account", "statement"),
+        "Every movement on a person's accounts, oldest first.",
+        statement,
+        ("holdfast account statement anna",),
+        (_USER,),
+    ),
+)

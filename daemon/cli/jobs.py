@@ -1,0 +1,108 @@
+"""`holdfast job ...`: jobs, and what an operator may do to them."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+from urllib.parse import quote
+
+from daemon.cli.client import Api, with_api
+from daemon.cli.command import OK, Command, Context, argument
+from daemon.cli.listing import show_list
+from daemon.cli.output import fields, say, say_json
+
+STATES = ("pending", "pending-held", "processing", "processing-stopped", "canceled", "aborted", "completed")
+LABELS = {
+    "job_id": "Id", "queue": "Queue", "user": "Owner", "requesting_user_name": "Sent as", "name": "Title",
+    "state": "State", "reasons": "Reasons", "message": "Message", "pages": "Pages", "copies": "Copies",
+    "sides": "Sides",    "print_color_mode": "Colour", "media": "Paper", "impressions": "Impressions",
+    "color_impressions": "Of them in colour", "sheets": "Sheets", "price": "Price", "printed": "Printed",
+    "printer": "Printer", "created_at": "Sent", "held_until": "Held until", "uncertain": "Outcome unknown",
+    "estimated": "Charge estimated",
+}  # fmt: skip
+COLUMNS = {
+    "job_id": "ID", "user": "OWNER", "state": "STATE", "pages": "PAGES", "price": "PRICE", "queue": "QUEUE",
+    "held_until": "HELD UNTIL",
+}  # fmt: skip
+
+
+def listing(context: Context) -> int:
+    options = context.options
+    return show_list(
+        context, "/jobs", COLUMNS, empty="No such job. Jobs appear here when somebody prints to a queue.",
+        query={"user": options.user, "state": options.state},
+    )  # fmt: skip
+
+
+def show(context: Context) -> int:
+    async def work(api: Api) -> Any:
+        return await api.get(f"/jobs/{quote(context.options.id, safe='')}")
+
+    found = with_api(context.settings(), work)
+    if context.as_json:
+        say_json(found)
+    else:
+        fields(found, LABELS)
+    return OK
+
+
+def cancel(context: Context) -> int:
+    async def work(api: Api) -> Any:
+        return await api.post(f"/jobs/{quote(context.options.id, safe='')}/cancel")
+
+    found = with_api(context.settings(), work)
+    if context.as_json:
+        say_json(found)
+    else:
+        say(f"Job {found['job_id']} is {found['state']}.")
+    return OK
+
+
+def release(context: Context) -> int:
+    options = context.options
+    key = options.key or uuid.uuid4().hex  # noqa: TID251  -- the command line is the edge
+
+    async def work(api: Api) -> Any:
+        return await api.post(f"/jobs/{quote(options.id, safe='')}/release", {"printer": options.printer}, key=key)
+
+    done = with_api(context.settings(), work, needs_daemon=True)
+    if context.as_json:
+        say_json(done)
+    else:
+        say(f"Job {options.id} is on its way to {options.printer}; follow it with `holdfast job show {options.id}`.")
+    return OK
+
+
+_ID = argument("id", metavar="ID", help="the job's id")
+
+COMMANDS = (
+    Command(
+        ("job", "list"),
+        "List jobs, open ones unless a state is named.",
+        listing,
+        ("holdfast job list --user anna", "holdfast job list --state completed --json"),
+        (
+            argument("--user", metavar="U", default="", help="only this owner's"),
+            argument("--state", metavar="S", choices=(*STATES, "all"), default="", help="only in this state, or all"),
+        ),
+    ),
+    Command(("job", "show"), "Show one job.", show, ("holdfast job show ID --json",), (_ID,)),
+    Command(
+        ("job", "cancel"),
+        "Cancel a job. One that is printing is stopped at the printer and charged for what came out.",
+        cancel,
+        ("holdfast job cancel ID",),
+        (_ID,),
+    ),
+    Command(
+        ("job", "release"),
+        "Print a held job now, paid by its owner. The same --key releases once, however often it is sent.",
+        release,
+        ("holdfast job release ID --printer hall --key from-helpdesk-4711",),
+        (
+            _ID,
+            argument("--printer", required=True, metavar="P", help="where it comes out"),
+            argument("--key", metavar="K", default="", help="your own name for this release, for safe repeating"),
+        ),
+    ),
+)

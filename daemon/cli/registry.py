@@ -1,0 +1,28 @@
+"""Every command of `holdfast`, in the order the help shows them."""
+
+from __future__ import annotations
+
+from daemon.cli import accounts, config, house, jobs, kiosk, ledger, people, printers, terminals
+
+NOUNS = {
+    "config": "Check and show the configuration.",
+    "user": "People: add, look at, disable, set passwords.",
+    "printer": "Printers jobs come out of.",
+    "terminal": "Touch screens beside the printers.",
+    "kiosk": "The program on a terminal.",
+    "job": "Print jobs.",
+    "account": "What people have to spend.",
+    "ledger": "The books: verify and export.",
+}
+
+COMMANDS = (
+    *house.COMMANDS,
+    *config.COMMANDS,
+    *people.COMMANDS,
+    *printers.COMMANDS,
+    *terminals.COMMANDS,
+    *kiosk.COMMANDS,
+    *jobs.COMMANDS,
+    *accounts.COMMANDS,
+    *ledger.COMMANDS,
+)

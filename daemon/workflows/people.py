@@ -1,0 +1,292 @@
+"""People: added by an administrator or by their first print, stopped, let in again, given a way to sign in.
+
+A person, their accounts and their credential are written in one unit; the first grants follow, and are repeated by
+housekeeping if the machine dies between the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from daemon.accounting.store import LedgerStore
+from daemon.auth import permissions, pins, secret_rules
+from daemon.auth.identity import FULL, KEYPAD
+from daemon.auth.passwords import Passwords
+from daemon.auth.store import AuthStore
+from daemon.db.database import Database
+from daemon.db.unit import Unit, UnitRefused
+from daemon.kernel.clock import Clock
+from daemon.kernel.errors import BadInput, Conflict, NotFound
+from daemon.kernel.events import Event
+from daemon.kernel.ids import Dice, new_id
+from daemon.people import names
+from daemon.people.person import NewPerson, Origin, Person
+from daemon.people.store import PeopleStore
+from daemon.workflows.parts import Rates
+
+log = structlog.get_logger(__name__)
+
+PIN_BYTES = 8
+AUTO = "auto"
+
+
+class NameTaken(Conflict):
+    """Somebody else has this name, alias or PIN."""
+
+    code = "name-taken"
+
+
+class ProfileUnknown(BadInput):
+    """No profile of that name in the configuration."""
+
+    code = "profile-unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class PeopleRules:
+    """What the site decided about people."""
+
+    default_profile: str
+    site: str = "main"
+    pin_digits: int = pins.LENGTH_DEFAULT
+    strip_domains: bool = True
+    password_chars_min: int = secret_rules.PASSWORD_CHARS_MIN
+    keypad_digits_min: int = secret_rules.KEYPAD_DIGITS_MIN
+    allows_keypad_password: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PersonDraft:
+    """Somebody to add, as typed; `pin` may be `auto`, `password` empty for none yet."""
+
+    name: str
+    display_name: str = ""
+    email: str = ""
+    pin: str = AUTO
+    profile: str = ""
+    site: str = ""
+    language: str = ""
+    password: str = ""
+    roles: Sequence[str] = ()
+
+    def __repr__(self) -> str:
+        return f"PersonDraft({self.name!r})"
+
+
+class PeopleDesk:
+    """Reads and changes of people. Implements `workflows.parts.People`."""
+
+    def __init__(
+        self,
+        *,
+        db: Database,
+        store: PeopleStore,
+        auth: AuthStore,
+        passwords: Passwords,
+        ledger: LedgerStore,
+        rates: Rates,
+        clock: Clock,
+        dice: Dice,
+        rules: PeopleRules,
+        grant: Callable[[int], Awaitable[None]] | None = None,
+    ) -> None:
+        self.store = store
+        self._db = db
+        self._auth = auth
+        self._passwords = passwords
+        self._ledger = ledger
+        self._rates = rates
+        self._clock = clock
+        self._dice = dice
+        self._rules = rules
+        self._grant = grant
+
+    # ----- reads -----
+    async def by_id(self, person_id: int) -> Person | None:
+        """By row id."""
+        return await self.store.by_id(person_id)
+
+    async def by_name(self, name: str) -> Person | None:
+        """By network name or alias in any spelling, active or not; what cannot be a name is nobody's."""
+        try:
+            return await self.store.by_name(self._normalised(name))
+        except names.BadName:
+            return None
+
+    async def find(self, name_or_id: str) -> Person:
+        """By public id or name, as administrators type it.
+
+        Raises:
+            NotFound: nobody.
+        """
+        person = await self.store.by_public(name_or_id) or await self.by_name(name_or_id)
+        if person is None:
+            raise NotFound(f"nobody is called {name_or_id!r}", code="user-unknown")
+        return person
+
+    # ----- changes -----
+    async def add(self, draft: PersonDraft, *, actor: str) -> Person:
+        """A new person with accounts, and with a password where one is given.
+
+        Raises:
+            BadName, ProfileUnknown, PinRefused, PasswordRefused, RoleUnknown: not as typed.
+            NameTaken, PinTaken: somebody has it.
+        """
+        name = self._normalised(draft.name)
+        if await self.store.by_name(name) is not None:
+            raise NameTaken(f"{name!r} exists already")
+        for role in draft.roles:
+            permissions.check_role(role)
+        pin = await self._pin(draft.pin)
+        stored = None
+        if draft.password:
+            stored = await self._passwords.hash(self._check(draft.password, FULL, name=name, draft=draft, pin=pin))
+        new = self._new(draft, name=name, pin=pin, origin="admin")
+        unit = Unit()
+        self._append(unit, new, actor=actor)
+        for role in draft.roles:
+            self.store.grant_role(unit, new.public_id, role)
+        if stored is not None:
+            self._auth.set_credential_new(
+                unit, public_id=new.public_id, kind=FULL, stored=stored, at_us=new.created_at_us
+            )
+        return await self._write(unit, new)
+
+    async def create_at_first_print(self, name: str) -> Person:
+        """A person for a name seen for the first time: default profile, a PIN, no way to sign in yet.
+
+        Two first jobs at once make one person.
+
+        Raises:
+            BadName: it cannot be a network name.
+        """
+        clean = self._normalised(name)
+        new = self._new(PersonDraft(clean), name=clean, pin=await self._pin(AUTO), origin="first-print")
+        unit = Unit()
+        self._append(unit, new, actor="system")
+        try:
+            return await self._write(unit, new)
+        except (NameTaken, UnitRefused):
+            person = await self.store.by_name(clean)
+            if person is None:
+                raise
+            return person
+
+    async def disable(self, person: Person, *, actor: str) -> Person:
+        """Nobody signs in as this person any more; every session, stream and mailed link ends now."""
+        return await self._switch(person, is_active=False, actor=actor)
+
+    async def enable(self, person: Person, *, actor: str) -> Person:
+        """The person may sign in again, with the same password."""
+        return await self._switch(person, is_active=True, actor=actor)
+
+    async def unlock(self, person: Person, *, actor: str) -> None:
+        """Forget wrong passwords: waits end, a disabled password works again."""
+        now = self._clock.now_us()
+        unit = Unit()
+        self._auth.clear(unit, person_id=person.id)
+        unit.audit(actor=actor, action="user.unlocked", subject=person.public_id, detail={}, at_us=now)
+        await self._db.commit(unit)
+
+    async def set_password(self, person: Person, secret: str, *, kind: str = FULL, actor: str) -> None:
+        """A new password; everything open under the old one ends.
+
+        Raises:
+            PasswordRefused: too short, too common, or the person's own name.
+            BadInput: this site has no keypad passwords.
+        """
+        if kind == KEYPAD and not self._rules.allows_keypad_password:
+            raise BadInput(
+                "this site has no keypad passwords: see [sign_in] keypad_password", code="keypad-not-allowed"
+            )
+        draft = PersonDraft(person.name, person.display_name, person.email)
+        text = self._check(secret, kind, name=person.name, draft=draft, pin=person.pin)
+        stored = await self._passwords.hash(text)
+        now = self._clock.now_us()
+        unit = Unit()
+        self._auth.set_credential(unit, person_id=person.id, kind=kind, stored=stored, at_us=now)
+        self._auth.void_sessions(unit, person_id=person.id, at_us=now)
+        unit.event(Event("user.password-set", person.public_id, person.id), now)
+        unit.audit(actor=actor, action="user.password-set", subject=person.public_id, detail={"kind": kind}, at_us=now)
+        await self._db.commit(unit)
+
+    # ----- inside -----
+    def _normalised(self, name: str) -> str:
+        return names.normalise(name, strip_domains=self._rules.strip_domains)
+
+    def _new(self, draft: PersonDraft, *, name: str, pin: str, origin: Origin) -> NewPerson:
+        return NewPerson(
+            public_id=new_id(self._dice),
+            name=name,
+            display_name=names.printable(draft.display_name, what="a full name"),
+            email=names.email_address(draft.email),
+            pin=pin,
+            profile=self._profile(draft.profile),
+            site=draft.site or self._rules.site,
+            language=names.printable(draft.language, what="a language", chars_max=16),
+            origin=origin,
+            created_at_us=self._clock.now_us(),
+        )
+
+    def _profile(self, name: str) -> str:
+        wanted = name or self._rules.default_profile
+        if wanted not in self._rates.profiles:
+            known = ", ".join(sorted(self._rates.profiles))
+            raise ProfileUnknown(f"no profile {wanted!r} in the configuration; there are: {known}")
+        return wanted
+
+    def _check(self, secret: str, kind: str, *, name: str, draft: PersonDraft, pin: str) -> str:
+        if kind == KEYPAD:
+            return secret_rules.check_keypad(secret, pin=pin, least=self._rules.keypad_digits_min)
+        words = (name, *draft.display_name.split(), draft.email.split("@", 1)[0])
+        return secret_rules.check_password(secret, context=words, least=self._rules.password_chars_min)
+
+    async def _pin(self, wanted: str) -> str:
+        if wanted != AUTO:
+            pin = pins.check(wanted)
+            if await self.store.has_pin(pin):
+                raise pins.PinTaken("somebody has this PIN already; leave it to be chosen")
+            return pin
+        digits = self._rules.pin_digits
+        for _ in range(pins.tries_for(taken=await self.store.count(), length=digits)):
+            pin = pins.drawn(self._dice.token(PIN_BYTES), length=digits)
+            if not await self.store.has_pin(pin):
+                return pin
+        raise pins.PinsExhausted(f"no free PIN with {digits} digits was found; choose longer ones")
+
+    def _append(self, unit: Unit, new: NewPerson, *, actor: str) -> None:
+        self.store.insert(unit, new)
+        self._ledger.account_store.open_new(unit, new.public_id, self._rates.profile(new.profile))
+        detail: dict[str, object] = {"profile": new.profile, "site": new.site, "origin": new.origin}
+        unit.audit(actor=actor, action="user.added", subject=new.public_id, detail=detail, at_us=new.created_at_us)
+        unit.event(Event("user.added", new.public_id), new.created_at_us)
+
+    async def _write(self, unit: Unit, new: NewPerson) -> Person:
+        try:
+            await self._db.commit(unit)
+        except UnitRefused as refused:
+            if refused.code == "name-taken":
+                raise NameTaken(f"{new.name!r} or its PIN was taken at the same moment") from refused
+            raise
+        person = await self.store.by_public(new.public_id)
+        if person is None:
+            raise NotFound
+        if self._grant is not None:
+            await self._grant(person.id)
+        log.info("user.added", user_id=person.public_id, origin=new.origin)
+        return person
+
+    async def _switch(self, person: Person, *, is_active: bool, actor: str) -> Person:
+        now = self._clock.now_us()
+        action = "user.enabled" if is_active else "user.disabled"
+        if person.is_active != is_active:
+            unit = Unit()
+            self.store.set_active(unit, person, is_active=is_active)
+            self._auth.void_sessions(unit, person_id=person.id, at_us=now)
+            unit.event(Event(action, person.public_id, person.id), now)
+            unit.audit(actor=actor, action=action, subject=person.public_id, detail={}, at_us=now)
+            await self._db.commit(unit)
+        return await self.find(person.public_id)

@@ -54,7 +54,6 @@ class Cancel:
         await self._house.db.commit(unit)
         if not undo:
             await self.forget(jobs)
-        self._house.watchers.nudge()
         return until
 
     async def undo(self, jobs: Sequence[Job]) -> None:
@@ -69,7 +68,6 @@ class Cancel:
             self._house.jobs.move(unit, job, step, completed_at_us=None, undo_until_us=None, message="")
             unit.event(Event("job.undeleted", job.public_id, job.person_id), now)
         await self._house.db.commit(unit)
-        self._house.watchers.nudge()
 
     async def one(self, job: Job, *, message: str = "") -> None:
         """Cancel-Job: a held job ends now; a job on a printer is stopped there and settled for what came out.
@@ -111,7 +109,6 @@ class Cancel:
             self._house.jobs.move(unit, job, step, person_id=person_id, claim_code=None)
             unit.event(Event("job.claimed", job.public_id, person_id), now)
         await self._house.db.commit(unit)
-        self._house.watchers.nudge()
 
     async def forget(self, jobs: Sequence[Job]) -> None:
         """Destroys the documents of ended jobs: first the rows with their keys, then the files."""

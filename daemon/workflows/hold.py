@@ -77,7 +77,6 @@ class Hold:
         self._house.jobs.move(unit, job, step, **columns)
         unit.event(Event(f"job.{happening.value}", job.public_id, job.person_id), now)
         await self._house.db.commit(unit)
-        self._house.watchers.nudge()
         fresh = await self._house.jobs.by_public(job.public_id)
         if fresh is None:
             raise NotFound

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from daemon.jobs.store import JobStore
     from daemon.kernel.clock import Clock
     from daemon.kernel.ids import Dice
-    from daemon.workflows.parts import Mailer, People, Rates, Watchers
+    from daemon.workflows.parts import Mailer, People, Rates
 
 UncertainPolicy = Literal["charge-reported", "charge-quote", "void"]
 
@@ -53,7 +53,6 @@ class House:
     people: People
     mailer: Mailer
     rates: Rates
-    watchers: Watchers
     queues: Mapping[str, QueueRule]
     clock: Clock
     dice: Dice

@@ -141,5 +141,4 @@ class Housekeep:
         except Refusal as refusal:  # it moved on meanwhile: the next pass looks again
             log.info("housekeeping.overtaken", job_id=job.public_id, code=refusal.code)
             return False
-        self._house.watchers.nudge()
         return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -12,32 +11,19 @@ if TYPE_CHECKING:
     from daemon.accounting.pricing import Tariff
     from daemon.db.unit import Unit
     from daemon.jobs.job import Job
-
-
-@dataclass(frozen=True, slots=True)
-class PersonView:
-    """A person as the verbs need them."""
-
-    id: int
-    public_id: str
-    name: str
-    email: str
-    profile: str
-    language: str
-    is_active: bool
-    session_epoch: int
+    from daemon.people.person import Person
 
 
 class People(Protocol):
     """Lookup of people, and their creation at first print where the site allows it."""
 
-    async def by_id(self, person_id: int) -> PersonView | None: ...
+    async def by_id(self, person_id: int) -> Person | None: ...
 
-    async def by_name(self, name: str) -> PersonView | None:
+    async def by_name(self, name: str) -> Person | None:
         """By network name or alias, active or not."""
         ...
 
-    async def create_at_first_print(self, name: str) -> PersonView:
+    async def create_at_first_print(self, name: str) -> Person:
         """A new person with the default profile and no way to sign in yet."""
         ...
 
@@ -45,9 +31,7 @@ class People(Protocol):
 class Mailer(Protocol):
     """Appends a mail to the change that causes it; sent after the commit."""
 
-    def notify(
-        self, unit: Unit, kind: str, person: PersonView, *, dedupe: str, facts: Mapping[str, object]
-    ) -> None: ...
+    def notify(self, unit: Unit, kind: str, person: Person, *, dedupe: str, facts: Mapping[str, object]) -> None: ...
 
 
 class Rates(Protocol):
@@ -55,13 +39,16 @@ class Rates(Protocol):
 
     def tariff(self, name: str) -> Tariff: ...
 
+    async def tariff_at(self, ref: str) -> Tariff:
+        """The tariff a quote was made by (`name@digest`), also after the file has changed."""
+        ...
+
     def profile(self, name: str) -> Profile: ...
 
-
-class Watchers(Protocol):
-    """Told after a commit that events wait to be read; never carries the truth itself."""
-
-    def nudge(self) -> None: ...
+    @property
+    def profiles(self) -> Mapping[str, Profile]:
+        """All of them, by name."""
+        ...
 
 
 def job_facts(job: Job) -> Mapping[str, object]:

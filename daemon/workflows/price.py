@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from daemon.accounting.pricing import Quote
     from daemon.jobs.job import Job
     from daemon.kernel.counts import Counts
+    from daemon.people.person import Person
     from daemon.workflows.house import House
-    from daemon.workflows.parts import PersonView
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,13 @@ class Prices:
         self._house = house
         self._default_tariff = default_tariff
 
-    async def at(self, person: PersonView, counts: Counts, *, tariff: str, printer: str) -> Priced:
+    async def at(self, person: Person, counts: Counts, *, tariff: str, printer: str) -> Priced:
         """The price of `counts` for a person on a printer that names `tariff`."""
         before = await self._house.deliveries.volume_since(person.id, self._month_start_us())
         return self.with_volume(person, counts, tariff=tariff, printer=printer, impressions_before=before)
 
     def with_volume(
-        self, person: PersonView, counts: Counts, *, tariff: str, printer: str, impressions_before: int
+        self, person: Person, counts: Counts, *, tariff: str, printer: str, impressions_before: int
     ) -> Priced:
         """The same with this month's impressions already known: settlement prices from the base of the quote."""
         profile = self._house.rates.profile(person.profile)

@@ -125,7 +125,6 @@ class Read:
         self._house.jobs.set_facts(unit, job, facts, ticket=ticket, counts=counts, price=price)
         unit.event(Event("job.read", job.public_id, job.person_id), self._house.clock.now_us())
         await self._house.db.commit(unit)
-        self._house.watchers.nudge()
 
     async def _refuse(self, job: Job, refusal: DocumentRefused) -> None:
         now = self._house.clock.now_us()
@@ -154,4 +153,3 @@ class Read:
         log.info(
             "document.refused", job_id=job.public_id, code=refusal.code, age_s=(now - job.created_at_us) // US_PER_S
         )
-        self._house.watchers.nudge()

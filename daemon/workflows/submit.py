@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from daemon.jobs.job import Job
     from daemon.jobs.spool import SpoolEntry
     from daemon.jobs.ticket import Ticket
+    from daemon.people.person import Person
     from daemon.workflows.house import House
-    from daemon.workflows.parts import PersonView
 
 FORMATS = {
     "application/pdf": (b"%PDF-",),
@@ -194,7 +194,6 @@ class Submit:
 
     async def _done(self, public_id: str) -> Job:
         self._arrived()
-        self._house.watchers.nudge()
         return await self._job(public_id)
 
     async def _job(self, public_id: str) -> Job:
@@ -220,7 +219,7 @@ class Submit:
         if new.hold_until not in HOLD_KEYWORDS:
             raise ValuesNotSupported(f"job-hold-until {new.hold_until!r} is not known here.")
 
-    async def _owner(self, submitter: Submitter, *, may_create: bool) -> PersonView | None:
+    async def _owner(self, submitter: Submitter, *, may_create: bool) -> Person | None:
         rule = self._house.queue(submitter.queue)
         if submitter.person_id is not None:
             return _active(await self._house.people.by_id(submitter.person_id))
@@ -233,7 +232,7 @@ class Submit:
             return await self._house.people.create_at_first_print(submitter.claimed_name)
         return None if person is None else _active(person)
 
-    def _draft(self, new: NewJob, owner: PersonView | None, *, has_document: bool) -> Draft:
+    def _draft(self, new: NewJob, owner: Person | None, *, has_document: bool) -> Draft:
         house, rule = self._house, self._house.queue(new.submitter.queue)
         now = house.clock.now_us()
         until = hold_until_us(new.hold_until, now, ZoneInfo(house.timezone))
@@ -263,7 +262,7 @@ class Submit:
         return f"{number:0{CLAIM_CODE_DIGITS}d}"
 
 
-def _active(person: PersonView | None) -> PersonView:
+def _active(person: Person | None) -> Person:
     if person is None or not person.is_active:
         raise Forbidden("You may not print here. Ask your administrator.", code="not-authorized")
     return person

@@ -1,0 +1,274 @@
+"""Following: a job on its printer, looked at until it has ended, remembered after every change.
+
+The state alone proves nothing; what is kept is the largest count ever seen, because counters still rise after a
+cancel is acknowledged. A printer that falls silent makes the job uncertain after a while, and is asked on: an answer
+that comes later settles it still. A printer that restarted no longer knows our job, whatever its numbers say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import structlog
+
+from daemon.db.unit import Unit
+from daemon.devices.errors import PrinterRefused, PrinterUnreachable
+from daemon.jobs.lifecycle import Happening, advance
+from daemon.kernel.errors import NotFound, Refusal
+from daemon.kernel.events import Event
+from daemon.workflows.printers import blocking_reasons
+
+if TYPE_CHECKING:
+    from daemon.devices.printer_job import PrinterJob, PrinterJobStatus
+    from daemon.devices.store import Printer
+    from daemon.jobs.delivery_store import Delivery
+    from daemon.jobs.outcome import Ending
+    from daemon.workflows.house import House
+    from daemon.workflows.printers import Printers
+    from daemon.workflows.settle import Settle
+
+log = structlog.get_logger(__name__)
+
+UNCERTAIN_POLL_S = 30.0
+COUNTER_POLL_S = 2.0
+COUNTER_STILL_POLLS = 5
+COUNTER_MAX_S = 1800.0
+FORGETS_AFTER_S = 45.0
+"""Printers keep ended jobs for about a minute at least: a job of ours not found sooner never arrived."""
+RESTART_SLACK_S = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """The printer took the bytes and has no words for jobs (raw port)."""
+
+
+class Follow:
+    """Looks at printer jobs until they have ended."""
+
+    def __init__(self, house: House, *, printers: Printers, settle: Settle) -> None:
+        self._house = house
+        self._printers = printers
+        self._settle = settle
+        self._hurried: dict[str, asyncio.Event] = {}
+
+    def hurry(self, public_id: str) -> None:
+        """Look at that delivery now: something was just asked of its printer."""
+        event = self._hurried.get(public_id)
+        if event is not None:
+            event.set()
+
+    async def to_the_end(self, delivery: Delivery, sent: PrinterJob | Quiet | None) -> None:
+        """Until the delivery is settled. A delivery without a printer job is first searched by its own name."""
+        if isinstance(sent, Quiet):
+            await self._watch_counter(delivery)
+        elif delivery.printer_job_id is None:
+            await self.find_and_follow(delivery)
+        else:
+            await self._watch(delivery)
+
+    async def find_and_follow(self, delivery: Delivery) -> None:
+        """The document may have left, the answer did not come back: ask the printer for the job with our name."""
+        from daemon.workflows.deliver import neutral_name
+
+        printer = await self._printers.by_id(delivery.printer_id)
+        if self._printers.is_raw(printer):
+            await self._doubt(delivery, "The connection to the printer broke while printing.")
+            return
+        pause, deadline = (
+            self._house.policy.poll_first_s,
+            self._house.clock.monotonic_s() + self._house.policy.lost_after_s,
+        )
+        while True:
+            found, has_answered = await self._find(printer, neutral_name(delivery))
+            if found is not None:
+                await self._adopt(delivery, found)
+                return
+            if has_answered and await self._never_arrived(delivery, printer):
+                message = "The printer never got it. Nothing was charged; it can be released again."
+                await self._settle.not_sent(delivery, message=message, code="printer-unreachable")
+                return
+            if delivery.phase != "uncertain" and (has_answered or self._house.clock.monotonic_s() > deadline):
+                await self._doubt(delivery, "The printer was lost after the document had been sent.")
+                delivery = await self._fresh(delivery)
+            await asyncio.sleep(pause)
+            pause = UNCERTAIN_POLL_S if delivery.phase == "uncertain" else min(pause * 2, self._house.policy.poll_max_s)
+            if (await self._fresh(delivery)).phase not in ("sending", "printing", "uncertain"):
+                return
+
+    # ----- inside -----
+    async def _find(self, printer: Printer, name: str) -> tuple[PrinterJobStatus | None, bool]:
+        try:
+            return await self._printers.client(printer).find_job(name=name), True
+        except PrinterUnreachable:
+            return None, False
+        except PrinterRefused:
+            return None, True
+
+    async def _never_arrived(self, delivery: Delivery, printer: Printer) -> bool:
+        """True when the printer answers, has not restarted, and is still too young in memory to have forgotten."""
+        if delivery.sent_at_us is None or delivery.phase == "uncertain":
+            return False
+        age_s = (self._house.clock.now_us() - delivery.sent_at_us) / 1_000_000
+        if age_s > FORGETS_AFTER_S:
+            return False
+        try:
+            status = await self._printers.client(printer).status()
+        except (PrinterUnreachable, PrinterRefused):
+            return False
+        return not _has_restarted(delivery, status.uuid, status.up_time_s)
+
+    async def _adopt(self, delivery: Delivery, found: PrinterJobStatus) -> None:
+        unit = Unit(essential=True)
+        self._house.deliveries.change(
+            unit,
+            delivery,
+            ("sending", "printing", "uncertain"),
+            printer_job_id=found.job_id,
+            printer_job_uuid=found.job_uuid,
+        )
+        await self._house.db.commit(unit)
+        await self._watch(await self._fresh(delivery))
+
+    async def _watch(self, delivery: Delivery) -> None:
+        hurried = self._hurried.setdefault(delivery.public_id, asyncio.Event())
+        try:
+            await self._watch_until_ended(delivery, hurried)
+        finally:
+            self._hurried.pop(delivery.public_id, None)
+
+    async def _watch_until_ended(self, delivery: Delivery, hurried: asyncio.Event) -> None:
+        policy, clock = self._house.policy, self._house.clock
+        pause, heard_s = policy.poll_first_s, clock.monotonic_s()
+        while True:
+            printer = await self._printers.by_id(delivery.printer_id)
+            try:
+                seen = await self._look(delivery, printer)
+            except PrinterUnreachable:
+                seen = None
+            if seen is not None:
+                heard_s = clock.monotonic_s()
+                changed = await self._remember(delivery, seen)
+                if seen.is_ended:
+                    await self._ended(delivery, seen, printer)
+                    return
+                pause = policy.poll_first_s if changed else min(pause * 1.5, policy.poll_max_s)
+            elif clock.monotonic_s() - heard_s > policy.lost_after_s:
+                await self._doubt(delivery, "The printer fell silent while printing.")
+                pause = UNCERTAIN_POLL_S
+            delivery = await self._fresh(delivery)
+            if delivery.phase not in ("printing", "sending", "uncertain"):
+                return
+            await self._pause(hurried, pause)
+
+    async def _pause(self, hurried: asyncio.Event, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(hurried.wait(), seconds)
+        except TimeoutError:
+            return
+        hurried.clear()
+
+    async def _look(self, delivery: Delivery, printer: Printer) -> PrinterJobStatus:
+        """The job as the printer sees it; `gone` when the printer is not the one, or not the life, we sent it to."""
+        from daemon.devices.printer_job import PrinterJobStatus
+
+        job_id = delivery.printer_job_id
+        if job_id is None:
+            raise NotFound("This delivery has no printer job.")
+        client = self._printers.client(printer)
+        seen = await client.job_status(job_id)
+        is_other = bool(delivery.printer_job_uuid and seen.job_uuid and seen.job_uuid != delivery.printer_job_uuid)
+        if is_other or _has_restarted(delivery, "", seen.up_time_s):
+            return PrinterJobStatus(job_id=job_id, state="gone")
+        return seen
+
+    async def _remember(self, delivery: Delivery, seen: PrinterJobStatus) -> bool:
+        """Keeps the largest counts and the last state; moves the job between printing and stopped. True: changed."""
+        impressions = _larger(delivery.impressions, seen.impressions)
+        color = _larger(delivery.color_impressions, seen.color_impressions)
+        sheets = _larger(delivery.sheets, seen.sheets)
+        old = (delivery.last_state, delivery.impressions, delivery.color_impressions, delivery.sheets)
+        if (seen.state, impressions, color, sheets) == old and delivery.phase == "printing":
+            return False
+        job = await self._house.jobs.by_id(delivery.job_id)
+        unit = Unit(essential=True)
+        phase = "printing" if delivery.phase == "sending" else delivery.phase
+        self._house.deliveries.change(
+            unit,
+            delivery,
+            ("sending", "printing", "uncertain"),
+            phase=phase,
+            last_state=seen.state,
+            last_reasons=json.dumps(seen.reasons[:20]),
+            impressions=impressions,
+            color_impressions=color,
+            sheets=sheets,
+        )
+        now = self._house.clock.now_us()
+        if job is not None and not seen.is_ended and job.state in ("processing", "processing-stopped"):
+            stopped = seen.state == "processing-stopped" or bool(blocking_reasons("processing", seen.reasons))
+            step = advance(job.state, Happening.STOPPED if stopped else Happening.PRINTING)
+            self._house.jobs.move(unit, job, step, printed_impressions=impressions, printed_sheets=sheets)
+            unit.event(Event("job.stopped" if stopped else "job.printing", job.public_id, job.person_id), now)
+        try:
+            await self._house.db.commit(unit)
+        except Refusal as refusal:  # settled by somebody else meanwhile; the caller reads again
+            log.info("delivery.overtaken", delivery_id=delivery.public_id, code=refusal.code)
+        return True
+
+    async def _ended(self, delivery: Delivery, seen: PrinterJobStatus, printer: Printer) -> None:
+        ending = cast("Ending", seen.state)
+        counter = await self._printers.life_count(printer)
+        message = "" if ending == "completed" else _why(seen)
+        if not await self._settle.finished(delivery, ending, counter_after=counter, message=message):
+            log.warning("delivery.forgotten-by-printer", delivery_id=delivery.public_id)
+
+    async def _watch_counter(self, delivery: Delivery) -> None:
+        """Raw printing: wait until the life counter stands still, then settle on its difference, or on the quote."""
+        printer = await self._printers.by_id(delivery.printer_id)
+        last, still, waited = await self._printers.life_count(printer), 0, 0.0
+        while last is not None and still < COUNTER_STILL_POLLS and waited < COUNTER_MAX_S:
+            await asyncio.sleep(COUNTER_POLL_S)
+            waited += COUNTER_POLL_S
+            count = await self._printers.life_count(printer)
+            if count is None:
+                break
+            has_all = (
+                delivery.counter_before is not None and count - delivery.counter_before >= delivery.counts.impressions
+            )
+            still = still + 1 if count == last else 0
+            last = count
+            if has_all and still:
+                break
+        await self._settle.finished(delivery, "completed", counter_after=last)
+
+    async def _doubt(self, delivery: Delivery, message: str) -> None:
+        fresh = await self._fresh(delivery)
+        if fresh.phase in ("sending", "printing"):
+            await self._settle.uncertain(fresh, message=message)
+
+    async def _fresh(self, delivery: Delivery) -> Delivery:
+        fresh = await self._house.deliveries.by_public(delivery.public_id)
+        if fresh is None:
+            raise NotFound("There is no such delivery.")
+        return fresh
+
+
+def _larger(known: int | None, seen: int | None) -> int | None:
+    if known is None or seen is None:
+        return seen if known is None else known
+    return max(known, seen)
+
+
+def _has_restarted(delivery: Delivery, uuid: str, up_time_s: int | None) -> bool:
+    if uuid and delivery.printer_uuid and uuid != delivery.printer_uuid:
+        return True
+    before = delivery.printer_up_time_s
+    return before is not None and up_time_s is not None and up_time_s + RESTART_SLACK_S < before
+
+
+def _why(seen: PrinterJobStatus) -> str:
+    return seen.message or f"The printer ended this job as {seen.state}."

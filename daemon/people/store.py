@@ -58,8 +58,14 @@ class PeopleStore:
         )
 
     def mark_released(self, unit: Unit, person: Person, *, at_us: int) -> None:
-        """Append when the person last released a job."""
-        unit.add("UPDATE person SET last_released_at_us=:at WHERE id=:id", rows=1, at=at_us, id=person.id)
+        """Append when the person last released a job; refused as `not-authorized` if they were disabled meanwhile."""
+        unit.add(
+            "UPDATE person SET last_released_at_us=:at WHERE id=:id AND is_active=1",
+            rows=1,
+            refusal="not-authorized",
+            at=at_us,
+            id=person.id,
+        )
 
     def set_profile(self, unit: Unit, person: Person, profile: str) -> None:
         """Append another profile."""

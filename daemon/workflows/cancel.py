@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
+import structlog
+
 from daemon.db.unit import Unit
 from daemon.jobs.lifecycle import FINAL, CannotHappen, Happening, advance, held_reasons
 from daemon.kernel.clock import US_PER_S
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
 CLAIM_TRIES_MAX = 10
 """Wrong claim codes one session may try before it has to sign in again."""
+
+
+log = structlog.get_logger(__name__)
 
 
 class Stopper(Protocol):
@@ -69,7 +74,7 @@ class Cancel:
             unit.event(Event("job.undeleted", job.public_id, job.person_id), now)
         await self._house.db.commit(unit)
 
-    async def one(self, job: Job, *, message: str = "") -> None:
+    async def one(self, job: Job, *, message: str = "", actor: str = "") -> None:
         """Cancel-Job: a held job ends now; a job on a printer is stopped there and settled for what came out.
 
         Raises:
@@ -77,6 +82,8 @@ class Cancel:
         """
         if job.state in FINAL:
             raise CannotHappen(f"This job is {job.state} already.", code="not-possible", state=job.state)
+        if actor:
+            log.info("job.cancel-asked", job_id=job.public_id, actor=actor)
         if job.is_held:
             await self.delete([job], undo=False, message=message)
         else:

@@ -16,14 +16,15 @@ import structlog
 
 from daemon.db.unit import Unit
 from daemon.devices.errors import PrinterRefused, PrinterUnreachable
+from daemon.jobs.delivery_plan import plan
 from daemon.kernel.errors import NotFound, Refusal, Unavailable
 from daemon.workflows.follow import Follow, Quiet
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from daemon.devices.printer import Printer
     from daemon.devices.printer_job import PrinterJob
-    from daemon.devices.store import Printer
     from daemon.jobs.convert import Converter
     from daemon.jobs.delivery_store import Delivery
     from daemon.jobs.job import Job
@@ -160,15 +161,15 @@ class Deliver:
         entry = await self._house.jobs.entry_of(job.id)
         if entry is None or job.facts is None:
             raise NotFound("The document is gone.")
-        way = self._printers.plan_again(delivery, job, printer)
+        way = plan(delivery.ticket, job.facts, printer.capabilities)
         counter = await self._printers.life_count(printer)
 
         async def mark() -> None:
             await self._mark_sending(delivery, printer, counter)
 
         body = self._converter.prepare(lambda: self._house.spool.read(entry), plan=way, facts=job.facts)
-        if self._printers.is_raw(printer):
-            await self._printers.raw_client(printer).send(body, on_sending=mark)
+        if printer.is_raw:
+            await self._printers.raw_client(printer).print_document(body=body, on_sending=mark)
             return Quiet()
         sent = await self._printers.client(printer).print_document(
             format=way.format,
@@ -198,7 +199,7 @@ class Deliver:
             message = "The connection to the printer broke before the document left. Nothing was charged."
             await self._settle.not_sent(known, message=message, code=problem.code)
             return None
-        if self._printers.is_raw(printer):
+        if printer.is_raw:
             await self._settle.uncertain(known, message="The connection to the printer broke while printing.")
             await self._follow.to_the_end(await self._known(delivery.public_id), None)
             return None

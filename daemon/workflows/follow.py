@@ -22,8 +22,8 @@ from daemon.kernel.events import Event
 from daemon.workflows.printers import blocking_reasons
 
 if TYPE_CHECKING:
+    from daemon.devices.printer import Printer
     from daemon.devices.printer_job import PrinterJob, PrinterJobStatus
-    from daemon.devices.store import Printer
     from daemon.jobs.delivery_store import Delivery
     from daemon.jobs.outcome import Ending
     from daemon.workflows.house import House
@@ -75,7 +75,7 @@ class Follow:
         from daemon.workflows.deliver import neutral_name
 
         printer = await self._printers.by_id(delivery.printer_id)
-        if self._printers.is_raw(printer):
+        if printer.is_raw:
             await self._doubt(delivery, "The connection to the printer broke while printing.")
             return
         pause, deadline = (

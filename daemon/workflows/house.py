@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from daemon.jobs.store import JobStore
     from daemon.kernel.clock import Clock
     from daemon.kernel.ids import Dice
+    from daemon.people.store import PeopleStore
     from daemon.workflows.parts import Mailer, People, Rates
 
 UncertainPolicy = Literal["charge-reported", "charge-quote", "void"]
@@ -51,6 +52,7 @@ class House:
     ledger: LedgerStore
     spool: Spool
     people: People
+    people_store: PeopleStore
     mailer: Mailer
     rates: Rates
     queues: Mapping[str, QueueRule]

@@ -45,6 +45,10 @@ class Rates(Protocol):
 
     def profile(self, name: str) -> Profile: ...
 
+    def remember(self, unit: Unit, name: str, *, at_us: int) -> None:
+        """Appends the tariff in force to the unit that quotes by it."""
+        ...
+
     @property
     def profiles(self) -> Mapping[str, Profile]:
         """All of them, by name."""

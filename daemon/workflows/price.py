@@ -9,13 +9,14 @@ from zoneinfo import ZoneInfo
 
 from daemon.accounting.allowance import charges
 from daemon.accounting.pricing import quote
-from daemon.kernel.money import Amount, unit_of
+from daemon.kernel.money import Amount
 
 if TYPE_CHECKING:
     from daemon.accounting.allowance import Profile
     from daemon.accounting.pricing import Quote
     from daemon.jobs.job import Job
     from daemon.kernel.counts import Counts
+    from daemon.kernel.money import Unit
     from daemon.people.person import Person
     from daemon.workflows.house import House
 
@@ -54,6 +55,11 @@ class Prices:
         taken = charges(profile, priced)
         return Priced(priced, taken, shown(profile, priced, taken))
 
+    def unit_shown(self, person: Person) -> Unit:
+        """The unit a person's prices and balance are shown in."""
+        profile = self._house.rates.profile(person.profile)
+        return profile.pots[0].unit if profile.pots else self._house.rates.tariff(self._default_tariff).unit
+
     async def volume(self, person_id: int) -> int:
         """Impressions charged to a person this calendar month: the base of volume steps."""
         return await self._house.deliveries.volume_since(person_id, self._month_start_us())
@@ -75,6 +81,6 @@ class Prices:
 def shown(profile: Profile, priced: Quote, taken: dict[str, int]) -> Amount:
     """The amount a person sees as the price: in the unit of the profile's first pot, else the tariff's money."""
     if profile.pots:
-        unit = unit_of(profile.pots[0].unit) if isinstance(profile.pots[0].unit, str) else profile.pots[0].unit
+        unit = profile.pots[0].unit
         return Amount(unit, taken.get(unit.code, 0))
     return Amount(priced.unit, priced.price)

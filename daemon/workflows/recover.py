@@ -2,8 +2,8 @@
 
 | phase found | what may have happened | what is done |
 |---|---|---|
-| reserved | not a byte left | sent now if it was released a moment ago, else given back: its owner has gone |
-| sending | bytes may have left | the printer is asked for the job with our name; found: followed; provably never arrived: given back; else uncertain |
+| reserved | not a byte left | sent now if released a moment ago, else given back: its owner has gone |
+| sending | bytes may have left | asked for by our name: followed, or given back if it never arrived, or uncertain |
 | printing | the printer has it | followed by its own job id to the end |
 | uncertain | nobody knows | asked on, until it answers or the policy decides |
 """

@@ -22,6 +22,7 @@ from daemon.kernel.errors import BadInput, Forbidden
 from daemon.kernel.events import Event
 from daemon.kernel.ids import derived_key, new_id, request_digest
 from daemon.kernel.money import Amount
+from daemon.workflows.rates import ref_of
 from daemon.workflows.selection import check_code, check_releasable, plan_all
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from daemon.accounting.account_store import AccountView
     from daemon.accounting.allowance import Leg
-    from daemon.devices.store import Printer
+    from daemon.devices.printer import Printer
     from daemon.jobs.job import Job
     from daemon.people.person import Person
     from daemon.workflows.house import House
@@ -209,9 +210,7 @@ class Release:
         unit = self._prices.unit_shown(person)
         total = Amount(unit, sum(item.price.value for item in items))
         balance = Amount(unit, sum(a.available for a in accounts if a.kind == "user" and a.unit == unit))
-        profile = self._house.rates.profile(person.profile)
-        selection = plan_selection(profile, accounts, [(p.job.public_id, p.priced.charges) for p in planned])
-        short = selection.shortage
+        short = self._shortage(person, accounts, planned)
         return SelectionQuote(
             items=items,
             total=total,
@@ -219,8 +218,23 @@ class Release:
             is_enough=short is None,
             needed=short.needed if short else total,
             available=short.available if short else balance,
-            fits=tuple(selection.fits),
+            fits=short.fits if short else tuple(item.job_id for item in items),
         )
+
+    def _shortage(
+        self, person: Person, accounts: Sequence[AccountView], planned: Sequence[Planned]
+    ) -> InsufficientFunds | None:
+        try:
+            self._legs(person, accounts, planned)
+        except InsufficientFunds as short:
+            return short
+        return None
+
+    def _legs(
+        self, person: Person, accounts: Sequence[AccountView], planned: Sequence[Planned]
+    ) -> dict[str, tuple[Leg, ...]]:
+        profile = self._house.rates.profile(person.profile)
+        return plan_selection(profile, accounts, [(p.job.public_id, p.priced.charges) for p in planned])
 
     async def _decide(
         self,
@@ -233,12 +247,8 @@ class Release:
         digest: bytes,
     ) -> tuple[Unit, list[str], str]:
         house, now = self._house, self._house.clock.now_us()
-        profile = house.rates.profile(person.profile)
-        accounts = await house.ledger.accounts(person.id)
-        selection = plan_selection(profile, accounts, [(p.job.public_id, p.priced.charges) for p in planned])
+        legs = self._legs(person, await house.ledger.accounts(person.id), planned)
         total = sum(p.priced.price.value for p in planned)
-        if selection.shortage is not None:
-            raise InsufficientFunds.of(selection.shortage, fits=selection.fits)
         if request.cost_cap is not None and total > request.cost_cap:
             raise CostCap("Sign in with your password for a release of this size.", cap=request.cost_cap)
         release_id = new_id(house.dice)
@@ -247,8 +257,7 @@ class Release:
         answer = json.dumps({"release_id": release_id, "items": items, "total": amount})
         unit = Unit(key=key, digest=digest, answer=answer)
         deliveries = [
-            self._promise(unit, request, printer, one, legs=legs, now=now)
-            for one, legs in zip(planned, selection.legs, strict=True)
+            self._promise(unit, request, printer, one, legs=legs[one.job.public_id], now=now) for one in planned
         ]
         house.people_store.mark_released(unit, person, at_us=now)
         house.rates.remember(unit, printer.tariff, at_us=now)
@@ -290,7 +299,7 @@ class Release:
                 ticket=one.plan.ticket,
                 counts=one.counts,
                 quote=quote,
-                tariff=one.priced.quote.tariff,
+                tariff=ref_of(one.priced.quote.tariff, one.priced.quote.digest),
                 at_us=now,
             ),
         )

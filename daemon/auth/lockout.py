@@ -20,15 +20,28 @@ from daemon.kernel.clock import US_PER_S
 FREE_FAILURES = 3
 WAITS_S = (5, 15, 60)
 """After the 4th, 5th, 6th failure; later ones wait as long as the last."""
-DISABLE_AT = {"password": 20, "keypad-password": 10}
-
 WINDOW_US = 600 * US_PER_S
-SOURCE_FAILURES_MAX = 20
-SOURCE_PAUSE_US = 60 * US_PER_S
-HOUSE_PEOPLE_MAX = 30
 SPRAYED_SOURCE_FAILURES_MAX = 3
 SOURCES_MAX = 10_000
 """Sources remembered at once; the longest silent is forgotten first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a site may set; the defaults are the house's advice."""
+
+    disable_password_at: int = 20
+    disable_keypad_at: int = 10
+    source_failures_max: int = 20
+    source_pause_s: int = 60
+    house_people_max: int = 30
+
+    def disable_at(self, kind: str) -> int:
+        """Consecutive failures that disable a credential of this kind."""
+        return self.disable_keypad_at if kind == "keypad-password" else self.disable_password_at
+
+
+HOUSE_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +58,7 @@ class Attempts:
         """Whether a right secret would be let in now."""
         return not self.is_disabled and (self.locked_until_us is None or now_us >= self.locked_until_us)
 
-    def failed(self, now_us: int) -> Attempts:
+    def failed(self, now_us: int, limits: Limits = HOUSE_LIMITS) -> Attempts:
         """The counters after one more wrong secret."""
         failures = self.failures + 1
         wait = wait_s(failures)
@@ -54,7 +67,7 @@ class Attempts:
             failures=failures,
             last_failure_us=now_us,
             locked_until_us=now_us + wait * US_PER_S if wait else self.locked_until_us,
-            is_disabled=self.is_disabled or failures >= DISABLE_AT[self.kind],
+            is_disabled=self.is_disabled or failures >= limits.disable_at(self.kind),
         )
 
     def succeeded(self) -> Attempts:
@@ -90,7 +103,8 @@ class Throttle:
     Feed failures in the order they happened.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = HOUSE_LIMITS) -> None:
+        self._limits = limits
         self._sources: dict[str, _Source] = {}
         self._people: dict[str, int] = {}
 
@@ -109,11 +123,12 @@ class Throttle:
         entry.failed_at_us.append(at_us)
         while entry.failed_at_us[0] <= at_us - WINDOW_US:
             entry.failed_at_us.popleft()
-        limit = SPRAYED_SOURCE_FAILURES_MAX if self.is_sprayed(at_us) else SOURCE_FAILURES_MAX
+        most = self._limits.source_failures_max
+        limit = min(most, SPRAYED_SOURCE_FAILURES_MAX) if self.is_sprayed(at_us) else most
         if len(entry.failed_at_us) < limit:
             return False
         entry.failed_at_us.clear()
-        entry.paused_until_us = at_us + SOURCE_PAUSE_US
+        entry.paused_until_us = at_us + self._limits.source_pause_s * US_PER_S
         return True
 
     def paused_s(self, *, source: str, now_us: int) -> int:
@@ -125,7 +140,7 @@ class Throttle:
     def is_sprayed(self, now_us: int) -> bool:
         """Whether so many people had a failure lately that it is one attack."""
         self._forget(now_us)
-        return len(self._people) >= HOUSE_PEOPLE_MAX
+        return len(self._people) >= self._limits.house_people_max
 
     def _forget(self, now_us: int) -> None:
         while self._people and next(iter(self._people.values())) <= now_us - WINDOW_US:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 PASSWORD_CHARS_MIN = 15
-PASSWORD_CHARS_MIN_WITH_FACTOR = 8
 PASSWORD_BYTES_MAX = 1024
 KEYPAD_DIGITS_MIN = 6
 KEYPAD_DIGITS_MAX = 12
@@ -48,14 +47,15 @@ class PasswordRefused(Refusal):
     code = "password-refused"
 
 
-def check_password(secret: str, *, context: Iterable[str] = (), has_second_factor: bool = False) -> str:
+def check_password(secret: str, *, context: Iterable[str] = (), least: int = PASSWORD_CHARS_MIN) -> str:
     """The password, NFC. `context`: the person's and the house's names, which must not carry it.
+
+    `least`: code points; 8 is right only where a second factor is asked too.
 
     Raises:
         PasswordRefused: with the reason, which is told.
     """
     text = unicodedata.normalize("NFC", secret)
-    least = PASSWORD_CHARS_MIN_WITH_FACTOR if has_second_factor else PASSWORD_CHARS_MIN
     if len(text) < least:
         raise PasswordRefused(f"a password has at least {least} characters", reason="too-short", least=least)
     if len(text.encode("utf-8", "surrogatepass")) > PASSWORD_BYTES_MAX:
@@ -66,23 +66,22 @@ def check_password(secret: str, *, context: Iterable[str] = (), has_second_facto
     if len(set(folded)) < DISTINCT_CHARS_MIN or _period(folded) <= len(folded) // 3:
         raise PasswordRefused("that repeats itself; string a few unrelated words together", reason="too-simple")
     own = [word.casefold() for word in context if len(word) >= CONTEXT_CHARS_MIN]
-    enough = REST_CHARS_MIN if least == PASSWORD_CHARS_MIN else REST_CHARS_MIN // 2
-    if _rest(folded, _WELL_KNOWN) < enough:
+    if _rest(folded, _WELL_KNOWN) < REST_CHARS_MIN:
         raise PasswordRefused("that is among the first anyone tries", reason="too-common")
-    if _rest(folded, (*_WELL_KNOWN, *own)) < enough:
+    if _rest(folded, (*_WELL_KNOWN, *own)) < REST_CHARS_MIN:
         raise PasswordRefused("that is made of your own name or address", reason="personal")
     return text
 
 
-def check_keypad(secret: str, *, pin: str) -> str:
+def check_keypad(secret: str, *, pin: str, least: int = KEYPAD_DIGITS_MIN) -> str:
     """The keypad password: 6 to 12 digits that are no pattern, no date, and not the person's PIN.
 
     Raises:
         PasswordRefused: with the reason.
     """
     text = secret.strip()
-    if not (text.isascii() and text.isdigit()) or not KEYPAD_DIGITS_MIN <= len(text) <= KEYPAD_DIGITS_MAX:
-        raise PasswordRefused(f"{KEYPAD_DIGITS_MIN} to {KEYPAD_DIGITS_MAX} digits", reason="too-short")
+    if not (text.isascii() and text.isdigit()) or not least <= len(text) <= KEYPAD_DIGITS_MAX:
+        raise PasswordRefused(f"a keypad password has {least} to {KEYPAD_DIGITS_MAX} digits", reason="too-short")
     if pin and (text in pin or pin in text or text == pin[::-1]):
         raise PasswordRefused("that is your PIN", reason="personal")
     if _is_pattern(text):

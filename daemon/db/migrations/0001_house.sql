@@ -166,7 +166,8 @@ CREATE TABLE sign_in_failure(            -- per terminal and global throttles su
   at_us         INTEGER NOT NULL,
   terminal_id   INTEGER,
   person_id     INTEGER,
-  method        TEXT NOT NULL
+  method        TEXT NOT NULL,
+  source        TEXT NOT NULL DEFAULT ''  -- what is throttled: terminal:<id>, or host:<address> for Basic
 ) STRICT;
 CREATE INDEX sign_in_failure_at ON sign_in_failure(at_us);
 CREATE TABLE session(

@@ -63,6 +63,15 @@ class PrinterStore:
         )
         unit.add("DELETE FROM terminal_printer WHERE printer_id=:id", id=printer.id)
 
+    def require_quiet(self, unit: Unit, printer: Printer) -> None:
+        """Append the condition that no delivery to it is under way; else the unit is refused as `printer-busy`."""
+        unit.require(
+            """SELECT 1 WHERE NOT EXISTS(SELECT 1 FROM delivery WHERE printer_id=:id
+                 AND phase IN ('reserved','sending','printing','uncertain'))""",
+            refusal="printer-busy",
+            id=printer.id,
+        )
+
     def set_status(self, unit: Unit, printer: Printer, status: PrinterStatus, *, at_us: int) -> None:
         """Append what the printer just said; an event `printer.changed` only when it is news to somebody watching."""
         unit.add(

@@ -149,11 +149,6 @@ class PeopleStore:
         )
         return row is not None
 
-    async def count(self) -> int:
-        """How many people there are, removed ones included (their PINs stay taken)."""
-        row = await self._db.read_one("SELECT count(*) AS n FROM person")
-        return int(row["n"]) if row else 0
-
     async def aliases(self, person_id: int) -> list[str]:
         """Other network names of the person."""
         rows = await self._db.read("SELECT name FROM person_alias WHERE person_id=:id ORDER BY name", id=person_id)

@@ -49,11 +49,6 @@ class Rates(Protocol):
         """Appends the tariff in force to the unit that quotes by it."""
         ...
 
-    @property
-    def profiles(self) -> Mapping[str, Profile]:
-        """All of them, by name."""
-        ...
-
 
 def job_facts(job: Job) -> Mapping[str, object]:
     """What a mail says of a job: its title and times."""

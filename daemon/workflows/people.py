@@ -6,15 +6,16 @@ housekeeping if the machine dies between the two.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 
+from daemon.accounting.allowance import Profile
 from daemon.accounting.store import LedgerStore
-from daemon.auth import permissions, pins, secret_rules
-from daemon.auth.identity import FULL, KEYPAD
-from daemon.auth.passwords import Passwords
+from daemon.auth import permissions, pins
+from daemon.auth.credentials import Credentials
+from daemon.auth.identity import KEYPAD
 from daemon.auth.store import AuthStore
 from daemon.db.database import Database
 from daemon.db.unit import Unit, UnitRefused
@@ -25,11 +26,9 @@ from daemon.kernel.ids import Dice, new_id
 from daemon.people import names
 from daemon.people.person import NewPerson, Origin, Person
 from daemon.people.store import PeopleStore
-from daemon.workflows.parts import Rates
 
 log = structlog.get_logger(__name__)
 
-PIN_BYTES = 8
 AUTO = "auto"
 
 
@@ -51,11 +50,7 @@ class PeopleRules:
 
     default_profile: str
     site: str = "main"
-    pin_digits: int = pins.LENGTH_DEFAULT
     strip_domains: bool = True
-    password_chars_min: int = secret_rules.PASSWORD_CHARS_MIN
-    keypad_digits_min: int = secret_rules.KEYPAD_DIGITS_MIN
-    allows_keypad_password: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,23 +80,26 @@ class PeopleDesk:
         db: Database,
         store: PeopleStore,
         auth: AuthStore,
-        passwords: Passwords,
+        credentials: Credentials,
         ledger: LedgerStore,
-        rates: Rates,
+        profiles: Mapping[str, Profile],
         clock: Clock,
         dice: Dice,
         rules: PeopleRules,
-        grant: Callable[[int], Awaitable[None]] | None = None,
     ) -> None:
         self.store = store
         self._db = db
         self._auth = auth
-        self._passwords = passwords
+        self._credentials = credentials
         self._ledger = ledger
-        self._rates = rates
+        self._profiles = profiles
         self._clock = clock
         self._dice = dice
         self._rules = rules
+        self._grant: Callable[[Person], Awaitable[None]] | None = None
+
+    def grant_with(self, grant: Callable[[Person], Awaitable[None]]) -> None:
+        """Say how somebody new gets the first allowances (set once, when the house stands)."""
         self._grant = grant
 
     # ----- reads -----
@@ -143,16 +141,15 @@ class PeopleDesk:
         pin = await self._pin(draft.pin)
         stored = None
         if draft.password:
-            stored = await self._passwords.hash(self._check(draft.password, FULL, name=name, draft=draft, pin=pin))
+            words = (name, *draft.display_name.split(), draft.email.split("@", 1)[0])
+            stored = await self._credentials.prepare(draft.password, names=words)
         new = self._new(draft, name=name, pin=pin, origin="admin")
         unit = Unit()
         self._append(unit, new, actor=actor)
         for role in draft.roles:
             self.store.grant_role(unit, new.public_id, role)
         if stored is not None:
-            self._auth.set_credential_new(
-                unit, public_id=new.public_id, kind=FULL, stored=stored, at_us=new.created_at_us
-            )
+            self._credentials.append_new(unit, public_id=new.public_id, stored=stored)
         return await self._write(unit, new)
 
     async def create_at_first_print(self, name: str) -> Person:
@@ -185,33 +182,27 @@ class PeopleDesk:
 
     async def unlock(self, person: Person, *, actor: str) -> None:
         """Forget wrong passwords: waits end, a disabled password works again."""
-        now = self._clock.now_us()
-        unit = Unit()
-        self._auth.clear(unit, person_id=person.id)
-        unit.audit(actor=actor, action="user.unlocked", subject=person.public_id, detail={}, at_us=now)
-        await self._db.commit(unit)
+        await self._credentials.unlock(person.id, actor=actor)
 
-    async def set_password(self, person: Person, secret: str, *, kind: str = FULL, actor: str) -> None:
+    async def set_password(self, person: Person, secret: str, *, kind: str, actor: str) -> None:
         """A new password; everything open under the old one ends.
 
         Raises:
-            PasswordRefused: too short, too common, or the person's own name.
-            BadInput: this site has no keypad passwords.
+            PasswordRefused: too short, too common, the person's own name, or a kind this site does not have.
         """
-        if kind == KEYPAD and not self._rules.allows_keypad_password:
-            raise BadInput(
-                "this site has no keypad passwords: see [sign_in] keypad_password", code="keypad-not-allowed"
-            )
-        draft = PersonDraft(person.name, person.display_name, person.email)
-        text = self._check(secret, kind, name=person.name, draft=draft, pin=person.pin)
-        stored = await self._passwords.hash(text)
-        now = self._clock.now_us()
-        unit = Unit()
-        self._auth.set_credential(unit, person_id=person.id, kind=kind, stored=stored, at_us=now)
-        self._auth.void_sessions(unit, person_id=person.id, at_us=now)
-        unit.event(Event("user.password-set", person.public_id, person.id), now)
-        unit.audit(actor=actor, action="user.password-set", subject=person.public_id, detail={"kind": kind}, at_us=now)
-        await self._db.commit(unit)
+        if kind == KEYPAD:
+            await self._credentials.set_keypad(person.id, secret, actor=actor)
+        else:
+            await self._credentials.set_password(person.id, secret, actor=actor)
+
+    async def send_link(self, person: Person, *, actor: str) -> str:
+        """Mail a link to choose a password; the address it goes to.
+
+        Raises:
+            NoMailAddress: the person has none.
+        """
+        await self._credentials.send_link(person.id, actor=actor)
+        return person.email
 
     # ----- inside -----
     def _normalised(self, name: str) -> str:
@@ -233,16 +224,10 @@ class PeopleDesk:
 
     def _profile(self, name: str) -> str:
         wanted = name or self._rules.default_profile
-        if wanted not in self._rates.profiles:
-            known = ", ".join(sorted(self._rates.profiles))
+        if wanted not in self._profiles:
+            known = ", ".join(sorted(self._profiles))
             raise ProfileUnknown(f"no profile {wanted!r} in the configuration; there are: {known}")
         return wanted
-
-    def _check(self, secret: str, kind: str, *, name: str, draft: PersonDraft, pin: str) -> str:
-        if kind == KEYPAD:
-            return secret_rules.check_keypad(secret, pin=pin, least=self._rules.keypad_digits_min)
-        words = (name, *draft.display_name.split(), draft.email.split("@", 1)[0])
-        return secret_rules.check_password(secret, context=words, least=self._rules.password_chars_min)
 
     async def _pin(self, wanted: str) -> str:
         if wanted != AUTO:
@@ -250,16 +235,11 @@ class PeopleDesk:
             if await self.store.has_pin(pin):
                 raise pins.PinTaken("somebody has this PIN already; leave it to be chosen")
             return pin
-        digits = self._rules.pin_digits
-        for _ in range(pins.tries_for(taken=await self.store.count(), length=digits)):
-            pin = pins.drawn(self._dice.token(PIN_BYTES), length=digits)
-            if not await self.store.has_pin(pin):
-                return pin
-        raise pins.PinsExhausted(f"no free PIN with {digits} digits was found; choose longer ones")
+        return await self._credentials.free_pin()
 
     def _append(self, unit: Unit, new: NewPerson, *, actor: str) -> None:
         self.store.insert(unit, new)
-        self._ledger.account_store.open_new(unit, new.public_id, self._rates.profile(new.profile))
+        self._ledger.account_store.open_new(unit, new.public_id, self._profiles[new.profile])
         detail: dict[str, object] = {"profile": new.profile, "site": new.site, "origin": new.origin}
         unit.audit(actor=actor, action="user.added", subject=new.public_id, detail=detail, at_us=new.created_at_us)
         unit.event(Event("user.added", new.public_id), new.created_at_us)
@@ -275,7 +255,7 @@ class PeopleDesk:
         if person is None:
             raise NotFound
         if self._grant is not None:
-            await self._grant(person.id)
+            await self._grant(person)
         log.info("user.added", user_id=person.public_id, origin=new.origin)
         return person
 

@@ -1,0 +1,95 @@
+"""/api/v1/jobs: jobs, and what an operator may do to them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
+
+from daemon.auth import permissions as p
+from daemon.auth.permissions import Actor
+from daemon.jobs.job import Job
+from daemon.kernel.errors import Conflict, Unavailable
+from daemon.web.api import shapes
+from daemon.web.api.access import PAGE_DEFAULT, After, IdempotencyKey, Limit, Services, needs, position
+from daemon.workflows.release import ReleaseRequest
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+Reads = Annotated[Actor, Depends(needs(p.JOBS_READ))]
+Controls = Annotated[Actor, Depends(needs(p.JOBS_CONTROL))]
+
+State = Literal[
+    "", "all", "pending", "pending-held", "processing", "processing-stopped", "canceled", "aborted", "completed"
+]
+
+
+class NotClaimed(Conflict):
+    """Nobody owns the job yet, so nobody can pay for it."""
+
+    code = "job-not-claimed"
+
+
+class ReleaseBody(BaseModel):
+    """Where the job comes out, by printer id or name."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    printer: str = Field(max_length=128)
+
+
+async def _shown(services: Services, jobs: list[Job]) -> list[dict[str, Any]]:
+    names = await services.printers.names() if any(job.printer_id for job in jobs) else {}
+    return [shapes.job(job, printer=names.get(job.printer_id or 0, "")) for job in jobs]
+
+
+@router.get("")
+async def list_jobs(
+    services: Services, _actor: Reads, user: str = "", state: State = "", limit: Limit = PAGE_DEFAULT, after: After = ""
+) -> dict[str, Any]:
+    """Jobs by id, of one owner or in one state. An unknown owner's name is looked for among the claims."""
+    where: dict[str, Any] = {}
+    if user:
+        person = await services.people.store.by_public(user) or await services.people.by_name(user)
+        where = {"person_id": person.id} if person is not None else {"claimed_name": user}
+    states = () if state in ("", "all") else (state,)
+    found = await services.jobs.list(which="all", states=states, limit=limit, after_id=position(after), **where)
+    return {"items": await _shown(services, found), "next": str(found[-1].id) if len(found) == limit else None}
+
+
+@router.get("/{job_id}")
+async def show_job(services: Services, _actor: Reads, job_id: str) -> dict[str, Any]:
+    """One job."""
+    return (await _shown(services, [await services.jobs.by_public(job_id)]))[0]
+
+
+@router.post("/{job_id}/cancel")
+async def cancel_job(services: Services, actor: Controls, job_id: str) -> dict[str, Any]:
+    """Cancel a job; one on a printer is asked to stop there and charged for what came out."""
+    job = await services.jobs.by_public(job_id)
+    await services.cancel.one(job, message="Canceled by an administrator.", actor=actor.name)
+    return (await _shown(services, [await services.jobs.by_public(job_id)]))[0]
+
+
+@router.post("/{job_id}/release", status_code=202)
+async def release_job(
+    services: Services, actor: Controls, job_id: str, body: ReleaseBody, key: IdempotencyKey
+) -> dict[str, Any]:
+    """Print a held job now, paid by its owner. The same key releases once."""
+    if services.release is None:
+        raise Unavailable("only the running daemon can release", code="daemon-not-running")
+    job = await services.jobs.by_public(job_id)
+    if job.person_id is None:
+        raise NotClaimed("nobody owns this job yet; its owner claims it at a terminal")
+    printer = await services.printers.find(body.printer)
+    request = ReleaseRequest(
+        person_id=job.person_id,
+        job_ids=(job.public_id,),
+        printer_id=printer.id,
+        key=f"{actor.name}:{key}",
+        actor=actor.name,
+        needs_codes=False,
+    )
+    result = await services.release.release(request)
+    return {"release_id": result.release_id, "items": list(result.items), "total": result.total}

@@ -96,9 +96,7 @@ def test_grey_never_costs_more_than_colour(tariff, of, before):
 @given(tariffs(), counts, volume)
 def test_two_sided_never_costs_more(tariff, of, before):
     """The same sides on fewer sheets never cost more."""
-    one_sided = Counts(
-        tuple(replace(m, sheets=m.sheets + m.duplex_sheets, duplex_sheets=0) for m in of.by_media)
-    )
+    one_sided = Counts(tuple(replace(m, sheets=m.sheets + m.duplex_sheets, duplex_sheets=0) for m in of.by_media))
     two = quote(tariff, of, impressions_before=before).price
     assert two <= quote(tariff, one_sided, impressions_before=before).price
 

@@ -101,7 +101,7 @@ def test_rounding_table(policy, expected):
 
 def test_rounding_to_a_coin_of_five():
     """The total may be rounded to any step: five cents, or not at all beyond the smallest step."""
-    text = '[media.default]\ngrey = 0.0335\ncolour = 0.0335\n'
+    text = "[media.default]\ngrey = 0.0335\ncolour = 0.0335\n"
     page = on(A4, 1, sheets=1)
     assert price(tariff('round_to = "0.05"\n' + text), page) == "0.05 EUR"
     assert price(tariff('round_to = "0.0001"\n' + text), page) == "0.0335 EUR"
@@ -118,7 +118,7 @@ def test_minimum_and_fee():
 
 def test_blank_sheets_cost_paper_only():
     """A sheet without a marked side costs its paper (and the fee), no side."""
-    made = tariff('flat_fee = 0.01\n[media.default]\ngrey = 0.05\ncolour = 0.05\nsheet = 0.02\n')
+    made = tariff("flat_fee = 0.01\n[media.default]\ngrey = 0.05\ncolour = 0.05\nsheet = 0.02\n")
     assert price(made, on(A4, 0, sheets=1)) == "0.03 EUR"
 
 
@@ -140,7 +140,7 @@ def test_blank_sheets_cost_paper_only():
 def test_a_size_without_a_row_costs_as_the_largest_not_larger(media, expected):
     """A page cannot escape a price by being a millimetre wider; an unnamed size is never a surprise."""
     rows = (
-        '[media.default]\ngrey = 0.05\ncolour = 0.2\n[media.iso_a3_297x420mm]\ngrey = 0.10\n'
+        "[media.default]\ngrey = 0.05\ncolour = 0.2\n[media.iso_a3_297x420mm]\ngrey = 0.10\n"
         "[media.iso_a5_148x210mm]\ngrey = 0.03\n"
     )
     assert price(tariff(rows), on(media, 1, sheets=1)) == expected
@@ -148,7 +148,7 @@ def test_a_size_without_a_row_costs_as_the_largest_not_larger(media, expected):
 
 def test_steps_begin_right_after_their_number():
     """`above = 500`: the 500th side has its full price, the 501st the step's."""
-    steps = '[media.default]\ngrey = 0.10\ncolour = 0.10\n[[steps]]\nabove = 500\npercent = 50\n'
+    steps = "[media.default]\ngrey = 0.10\ncolour = 0.10\n[[steps]]\nabove = 500\npercent = 50\n"
     side = on(A4, 1, sheets=1)
     assert price(tariff(steps), side, before=499) == "0.10 EUR"
     assert price(tariff(steps), side, before=500) == "0.05 EUR"

@@ -109,7 +109,7 @@ def test_broken_toml_names_its_line(content, line):
 @pytest.mark.parametrize(
     "text",
     [
-        "media = 3\n", "[media]\ndefault = 1\n", "printers = 1\n", '[printers]\nL = 2\n', "steps = 1\n",
+        "media = 3\n", "[media]\ndefault = 1\n", "printers = 1\n", "[printers]\nL = 2\n", "steps = 1\n",
         "steps = [1]\n", "title = 5\n", 'title = "a\\nb"\n', "round_to = 0\n", "", "[media.default]\n",
         '[printers."L"]\nmedia = 1\n',
     ],

@@ -174,7 +174,7 @@ class DocumentFacts:
 
 def sniff(head: bytes) -> str:
     """The MIME type of a document by its first `HEAD_BYTES`, or an empty string when it is none we take."""
-    if head.startswith((b"RaS2", b"2SaR")):
+    if head.startswith(b"RaS2"):
         return PWG
     if head.startswith(b"UNIRAST\0"):
         return URF

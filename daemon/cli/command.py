@@ -79,11 +79,11 @@ def argument(*names: str, **options: Any) -> Argument:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`words` are noun and verb; `run` returns the exit code."""
+    """`words` are noun and verb; `run` returns the exit code; `state_words` are what `--state` narrows a list by."""
 
     words: tuple[str, ...]
     summary: str
     run: Callable[[Context], int]
     examples: tuple[str, ...] = ()
     arguments: tuple[Argument, ...] = field(default=())
-    has_installation: bool = True
+    state_words: tuple[str, ...] = ()

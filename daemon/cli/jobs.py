@@ -30,7 +30,7 @@ def listing(context: Context) -> int:
     options = context.options
     return show_list(
         context, "/jobs", COLUMNS, empty="No such job. Jobs appear here when somebody prints to a queue.",
-        query={"user": options.user, "state": options.state},
+        query={"user": options.user, "state": options.state_filter},
     )  # fmt: skip
 
 
@@ -78,13 +78,11 @@ _ID = argument("id", metavar="ID", help="the job's id")
 COMMANDS = (
     Command(
         ("job", "list"),
-        "List jobs, open ones unless a state is named.",
+        "List jobs. --state takes a job state here too (a directory of such a name is written ./completed).",
         listing,
         ("holdfast job list --user anna", "holdfast job list --state completed --json"),
-        (
-            argument("--user", metavar="U", default="", help="only this owner's"),
-            argument("--state", metavar="S", choices=(*STATES, "all"), default="", help="only in this state, or all"),
-        ),
+        (argument("--user", metavar="U", default="", help="only this owner's"),),
+        (*STATES, "all"),
     ),
     Command(("job", "show"), "Show one job.", show, ("holdfast job show ID --json",), (_ID,)),
     Command(

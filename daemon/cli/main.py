@@ -30,10 +30,24 @@ class _Help(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, max_help_position=32, width=100)
 
 
-def _common() -> argparse.ArgumentParser:
+class _State(argparse.Action):
+    """`--state DIR`; where a list can be narrowed by state, one of those words narrows it instead."""
+
+    def __init__(self, *args: Any, words: Sequence[str] = (), **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._words = words
+
+    def __call__(self, _parser: Any, namespace: Any, values: Any, _option: str | None = None) -> None:
+        setattr(namespace, "state_filter" if values in self._words else "state", values)
+
+
+def _common(state_words: Sequence[str] = ()) -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     group = common.add_argument_group("everywhere")
-    group.add_argument("--state", metavar="DIR", help="the installation's state directory (or HOLDFAST_STATE)")
+    text = "the installation's state directory (or HOLDFAST_STATE)"
+    if state_words:
+        text += f"; or only what is in this state: {', '.join(state_words)}"
+    group.add_argument("--state", metavar="DIR", action=_State, words=state_words, help=text)
     group.add_argument("--config", metavar="FILE", help="its configuration file, instead of DIR/holdfast.toml")
     group.add_argument("--json", action="store_true", help="print one JSON object")
     return common
@@ -46,11 +60,10 @@ def _text(summary: str, examples: Sequence[str]) -> str:
 
 def build_parser(commands: Sequence[Command]) -> argparse.ArgumentParser:
     """The parser of all commands."""
-    common = _common()
     top = _Parser(
         prog="holdfast",
         formatter_class=_Help,
-        parents=[common],
+        parents=[_common()],
         description=_text(
             "Print release and accounting: jobs held until their owner stands at the printer.",
             (
@@ -75,7 +88,7 @@ def build_parser(commands: Sequence[Command]) -> argparse.ArgumentParser:
             help=command.summary,
             formatter_class=_Help,
             description=_text(command.summary, command.examples),
-            parents=[common],
+            parents=[_common(command.state_words)],
         )
         for declared in command.arguments:
             one.add_argument(*declared.names, **declared.options)
@@ -113,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         options = build_parser(registry.COMMANDS).parse_args(words)
-        for name in ("state", "config"):
+        for name in ("state", "config", "state_filter"):
             setattr(options, name, getattr(options, name, ""))
         return _run(options.command, Context(options, getattr(options, "json", False)))
     except UsageError as wrong:

@@ -92,8 +92,8 @@ class Settlement:
 def plan_settlement(actual: Mapping[str, int], legs: Sequence[ReservedLeg], pots: Sequence[Pot]) -> Settlement:
     """Divide what really came out (`actual`, by unit code) over the reservations, in their order.
 
-    Every reservation gets exactly one post, of 0 where nothing is left to take; legs of nothing have none. What exceeds all reservations of a
-    unit is taken from the person's pots of that unit, in the order given.
+    Every reservation gets exactly one post, of 0 where nothing is left to take; legs of nothing have none. What
+    exceeds all reservations of a unit is taken from the person's pots of that unit, in the order given.
     """
     if any(amount < 0 for amount in actual.values()):
         raise ValueError("nothing can have come out less than not at all")

@@ -20,7 +20,8 @@ import structlog
 from daemon.db.ballast import Ballast
 from daemon.db.lock import StateLock
 from daemon.db.migrate import migrate
-from daemon.db.readers import READ_S, Readers
+from daemon.db.readers import READ_S, Readers, unhindered
+from daemon.db.unit import UnitRefused
 from daemon.db.writer import CACHED_STATEMENTS, Batch, BatchResult, WriterConnection
 from daemon.kernel.errors import Busy, StorageFull, Unavailable
 
@@ -161,6 +162,19 @@ class Database:
         """Several queries in one snapshot: what they return fits together."""
         return await self._read(queries, limit_s)
 
+    async def replay(self, key: bytes, digest: bytes) -> str | None:
+        """The answer a unit with this key was given before, or None.
+
+        Raises:
+            UnitRefused: `idempotency-conflict`, the key was used for another request.
+        """
+        row = await self.read_one("SELECT digest, answer FROM request WHERE key=:key", key=key)
+        if row is None:
+            return None
+        if row["digest"] != digest:
+            raise UnitRefused("this key was used for another request", code="idempotency-conflict", statement=-1)
+        return str(row["answer"])
+
     @property
     def is_storage_full(self) -> bool:
         """True from a full disk until there is room again: new work should not even begin."""
@@ -190,8 +204,10 @@ class Database:
         await self._release()
 
     async def _open_writer(self) -> None:
-        self._connection = await aiosqlite.connect(
-            self.path, factory=WriterConnection, isolation_level=None, cached_statements=CACHED_STATEMENTS
+        self._connection = await unhindered(
+            aiosqlite.connect(
+                self.path, factory=WriterConnection, isolation_level=None, cached_statements=CACHED_STATEMENTS
+            )
         )
         for pragma in _PRAGMAS:
             await self._connection.execute_fetchall(pragma)

@@ -76,6 +76,15 @@ class ReaderConnection(sqlite3.Connection):
         return [dict(zip(names, row, strict=True)) for row in rows]
 
 
+def unhindered(connection: aiosqlite.Connection) -> aiosqlite.Connection:
+    """The same connection, not yet opened, whose thread never keeps a failing process from ending.
+
+    Durability does not rest on it: what was answered is on disk already.
+    """
+    connection._thread.daemon = True  # noqa: SLF001  -- aiosqlite offers no other way
+    return connection
+
+
 class Readers:
     """A small pool of read-only connections, each with its own thread."""
 
@@ -88,12 +97,14 @@ class Readers:
         """Open `count` connections; the database must exist."""
         uri = await asyncio.to_thread(lambda: f"{path.resolve().as_uri()}?mode=ro")
         for _ in range(count):
-            connection = await aiosqlite.connect(
-                uri,
-                uri=True,
-                factory=ReaderConnection,
-                isolation_level=None,
-                cached_statements=CACHED_STATEMENTS,
+            connection = await unhindered(
+                aiosqlite.connect(
+                    uri,
+                    uri=True,
+                    factory=ReaderConnection,
+                    isolation_level=None,
+                    cached_statements=CACHED_STATEMENTS,
+                )
             )
             self._all.append(connection)
             await connection.execute(f"PRAGMA busy_timeout={READ_BUSY_MS}")

@@ -110,7 +110,9 @@ class Books:
         """What the person owes for paper that came out beyond every pot."""
         return -sum(account.balance for account in await self.store.accounts(person_id) if account.kind == "overrun")
 
-    async def adjust(self, account: AccountView, amount: int, *, key: str = "", reason: str = "test") -> dict[str, object]:
+    async def adjust(
+        self, account: AccountView, amount: int, *, key: str = "", reason: str = "test"
+    ) -> dict[str, object]:
         """Add by hand; the answer."""
         import json
 
@@ -161,7 +163,7 @@ class Books:
         unit = Unit()
         keys = self.store.reserve(
             unit,
-            delivery_public_id=delivery,
+            delivery=delivery,
             job_id=job_id,
             legs=legs,
             at_us=self.clock.at_us,
@@ -179,9 +181,11 @@ class Books:
                 delivery=delivery,
             )
         await self.db.commit(unit)
-        return delivery, job_id, [
-            Leg(leg.account_id, leg.amount, leg.unit_code, key) for leg, key in zip(legs, keys, strict=True)
-        ]
+        return (
+            delivery,
+            job_id,
+            [Leg(leg.account_id, leg.amount, leg.unit_code, key) for leg, key in zip(legs, keys, strict=True)],
+        )
 
     async def end(self, delivery: str) -> None:
         """The delivery is over."""
@@ -195,13 +199,5 @@ class Books:
 
         plan = plan_settlement(actual, legs, await self.store.accounts(person_id))
         unit = Unit()
-        self.store.settle(
-            unit,
-            delivery_public_id=delivery,
-            job_id=job_id,
-            person_id=person_id,
-            posts=plan.posts,
-            excess=plan.excess,
-            at_us=self.clock.at_us,
-        )
+        self.store.settle(unit, delivery=delivery, job_id=job_id, settlement=plan, at_us=self.clock.at_us)
         await self.db.commit(unit)

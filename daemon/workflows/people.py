@@ -6,12 +6,11 @@ housekeeping if the machine dies between the two.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
 
-from daemon.accounting.allowance import Profile
 from daemon.accounting.store import LedgerStore
 from daemon.auth import permissions, pins
 from daemon.auth.credentials import Credentials
@@ -26,6 +25,7 @@ from daemon.kernel.ids import Dice, new_id
 from daemon.people import names
 from daemon.people.person import NewPerson, Origin, Person
 from daemon.people.store import PeopleStore
+from daemon.workflows.parts import Rates
 
 log = structlog.get_logger(__name__)
 
@@ -82,7 +82,7 @@ class PeopleDesk:
         auth: AuthStore,
         credentials: Credentials,
         ledger: LedgerStore,
-        profiles: Mapping[str, Profile],
+        rates: Rates,
         clock: Clock,
         dice: Dice,
         rules: PeopleRules,
@@ -92,13 +92,13 @@ class PeopleDesk:
         self._auth = auth
         self._credentials = credentials
         self._ledger = ledger
-        self._profiles = profiles
+        self._rates = rates
         self._clock = clock
         self._dice = dice
         self._rules = rules
-        self._grant: Callable[[Person], Awaitable[None]] | None = None
+        self._grant: Callable[[int], Awaitable[None]] | None = None
 
-    def grant_with(self, grant: Callable[[Person], Awaitable[None]]) -> None:
+    def grant_with(self, grant: Callable[[int], Awaitable[None]]) -> None:
         """Say how somebody new gets the first allowances (set once, when the house stands)."""
         self._grant = grant
 
@@ -224,8 +224,8 @@ class PeopleDesk:
 
     def _profile(self, name: str) -> str:
         wanted = name or self._rules.default_profile
-        if wanted not in self._profiles:
-            known = ", ".join(sorted(self._profiles))
+        if wanted not in self._rates.profiles:
+            known = ", ".join(sorted(self._rates.profiles))
             raise ProfileUnknown(f"no profile {wanted!r} in the configuration; there are: {known}")
         return wanted
 
@@ -239,7 +239,7 @@ class PeopleDesk:
 
     def _append(self, unit: Unit, new: NewPerson, *, actor: str) -> None:
         self.store.insert(unit, new)
-        self._ledger.account_store.open_new(unit, new.public_id, self._profiles[new.profile])
+        self._ledger.account_store.open_new(unit, new.public_id, self._rates.profile(new.profile))
         detail: dict[str, object] = {"profile": new.profile, "site": new.site, "origin": new.origin}
         unit.audit(actor=actor, action="user.added", subject=new.public_id, detail=detail, at_us=new.created_at_us)
         unit.event(Event("user.added", new.public_id), new.created_at_us)
@@ -255,7 +255,7 @@ class PeopleDesk:
         if person is None:
             raise NotFound
         if self._grant is not None:
-            await self._grant(person)
+            await self._grant(person.id)
         log.info("user.added", user_id=person.public_id, origin=new.origin)
         return person
 

@@ -24,10 +24,6 @@ _PERSON_NEW = """INSERT INTO account(unit_id, kind, owner, pot, available_min)
   SELECT u.id, :kind, 'person:' || p.id, :pot, :available_min FROM unit u, person p
    WHERE u.code=:code AND (p.id=:person_id OR p.public_id=:public_id)
      AND NOT EXISTS(SELECT 1 FROM account WHERE kind=:kind AND owner='person:' || p.id AND pot=:pot AND unit_id=u.id)"""
-_OVERRUN_NEW = """INSERT INTO account(unit_id, kind, owner, pot)
-  SELECT u.id, 'overrun', 'person:' || d.person_id, :pot FROM unit u, delivery d
-   WHERE u.code=:code AND d.public_id=:delivery AND NOT EXISTS(SELECT 1 FROM account
-         WHERE kind='overrun' AND owner='person:' || d.person_id AND pot=:pot AND unit_id=u.id)"""
 # A limit is never drawn above what the account already uses: it waits there until money has come in.
 _LIMIT = """UPDATE account SET available_min =
     CASE WHEN credits_posted-debits_posted-debits_pending < :available_min
@@ -120,9 +116,17 @@ class AccountStore:
         for rule in profile.pots:
             self._open(unit, rule, _limit(profile, rule), person_id=None, public_id=person_public_id)
 
-    def ensure_overrun(self, unit: Unit, delivery: str, unit_code: str) -> None:
-        """Append the account that holds what the payer of a delivery owes, unless it exists."""
-        unit.add(_OVERRUN_NEW, delivery=delivery, code=unit_code, pot=ledger.OVERRUN)
+    def ensure_overrun(self, unit: Unit, person_id: int, unit_code: str) -> None:
+        """Append the account that holds what a person owes, unless it exists."""
+        unit.add(
+            _PERSON_NEW,
+            kind="overrun",
+            pot=ledger.OVERRUN,
+            available_min=None,
+            code=unit_code,
+            person_id=person_id,
+            public_id="",
+        )
 
     def set_limit(
         self, unit: Unit, account: AccountView, available_min: int, *, reason: str, actor: str, at_us: int

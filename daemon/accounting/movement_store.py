@@ -54,7 +54,7 @@ EXCESS_OVERRUN = f"""INSERT INTO transfer({_COLUMNS})
   SELECT :overrun_key, :digest, :job_id, 0, 'direct', a.unit_id, a.id, {_REVENUE}, :amount-s.taken, NULL, NULL,
          :at_us, NULL
     FROM account a, (SELECT coalesce(sum(amount), 0) AS taken FROM transfer WHERE idempotency_key IN (%s)) s
-   WHERE a.kind='overrun' AND a.owner=(SELECT 'person:' || person_id FROM delivery WHERE public_id=:delivery)
+   WHERE a.kind='overrun' AND a.owner=:owner
      AND a.pot='overrun' AND :amount>s.taken
      AND a.unit_id=(SELECT id FROM unit WHERE code=:unit_code)
      AND NOT EXISTS(SELECT 1 FROM transfer x WHERE x.idempotency_key=:overrun_key)"""

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from daemon.accounting import ledger
 from daemon.accounting import movement_store as sql
 from daemon.accounting.account_store import AccountStore, AccountView, ProfileLike
-from daemon.accounting.ledger import Charge, Excess, Post, Settlement
+from daemon.accounting.ledger import Charge, Excess, Post
 from daemon.db.unit import Unit
 from daemon.kernel.ids import encode_id
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from daemon.db.database import Database
     from daemon.kernel.clock import Clock
@@ -56,7 +56,7 @@ class LedgerStore:
         self,
         unit: Unit,
         *,
-        delivery: str,
+        delivery_public_id: str,
         job_id: int,
         legs: Sequence[Charge],
         at_us: int,
@@ -67,7 +67,7 @@ class LedgerStore:
         The unit is refused with `insufficient-funds`, or `overrun-unsettled` while the payer owes for earlier paper.
         Legs of nothing are left out of the ledger: their key comes back, unused.
         """
-        keys = [ledger.reservation_key(delivery, number) for number in range(len(legs))]
+        keys = [ledger.reservation_key(delivery_public_id, number) for number in range(len(legs))]
         # Ascending account ids: an engine that locks rows meets them in one order everywhere.
         for number in sorted(range(len(legs)), key=lambda index: legs[index].account_id):
             leg = legs[number]
@@ -92,26 +92,40 @@ class LedgerStore:
         """Append the posting of one open reservation; refused with `ledger:duplicate` once it is resolved."""
         self._resolve(unit, "post", pending_key, amount, at_us)
 
-    def settle(self, unit: Unit, *, delivery: str, job_id: int, settlement: Settlement, at_us: int) -> None:
+    def settle(
+        self,
+        unit: Unit,
+        *,
+        delivery_public_id: str,
+        job_id: int,
+        person_id: int,
+        posts: Iterable[Post],
+        excess: Iterable[Excess] = (),
+        at_us: int,
+    ) -> None:
         """Append what really came out: every reservation resolved, late ones collected, the excess taken or owed.
 
         Repeating it changes nothing; another amount than the first one's is refused with `ledger:resolved`.
         """
-        for post in settlement.posts:
+        for post in posts:
             self._settle_one(unit, post, at_us)
-        for surplus in settlement.excess:
-            self._take_excess(unit, surplus, delivery=delivery, job_id=job_id, at_us=at_us)
+        for surplus in excess:
+            self._take_excess(
+                unit, surplus, delivery=delivery_public_id, job_id=job_id, person_id=person_id, at_us=at_us
+            )
 
-    def void(self, unit: Unit, *, pending_key: bytes, at_us: int) -> None:
-        """Append the return of a whole reservation; refused with `ledger:duplicate` once it is resolved.
+    def void(self, unit: Unit, *, pending_keys: Iterable[bytes], at_us: int) -> None:
+        """Append the return of whole reservations; refused with `ledger:duplicate` once one is resolved.
 
-        The key of a leg that cost nothing was never reserved and is passed over.
+        Keys of legs that cost nothing were never reserved and are passed over.
         """
-        self._resolve(unit, "void", pending_key, 0, at_us, rows=None)
+        for key in pending_keys:
+            self._resolve(unit, "void", key, 0, at_us, rows=None)
 
-    def expire(self, unit: Unit, *, pending_key: bytes, at_us: int) -> None:
-        """Append the end of a reservation whose time is over; too early is refused with `ledger:pending`."""
-        self._resolve(unit, "expire", pending_key, 0, at_us, rows=None)
+    def expire(self, unit: Unit, *, pending_keys: Iterable[bytes], at_us: int) -> None:
+        """Append the end of reservations whose time is over; too early is refused with `ledger:pending`."""
+        for key in pending_keys:
+            self._resolve(unit, "expire", key, 0, at_us, rows=None)
 
     async def expired(self, now_us: int) -> list[ExpiredReservation]:
         """Reservations of live deliveries whose time is over, oldest first, at most `EXPIRE_COUNT_MAX`."""
@@ -226,7 +240,9 @@ class LedgerStore:
         del late["digest"]
         unit.require(sql.POSTED, refusal="ledger:resolved", **late)
 
-    def _take_excess(self, unit: Unit, surplus: Excess, *, delivery: str, job_id: int, at_us: int) -> None:
+    def _take_excess(
+        self, unit: Unit, surplus: Excess, *, delivery: str, job_id: int, person_id: int, at_us: int
+    ) -> None:
         digest = ledger.digest("excess", delivery, surplus.unit_code, surplus.amount)
         overrun_key = ledger.excess_key(delivery, surplus.unit_code, ledger.OVERRUN)
         keys = [ledger.excess_key(delivery, surplus.unit_code, str(number)) for number in surplus.account_ids]
@@ -235,8 +251,9 @@ class LedgerStore:
         common |= {"digest": digest, "job_id": job_id, "amount": surplus.amount, "overrun_key": overrun_key}
         for account_id, key in zip(surplus.account_ids, keys, strict=True):
             unit.add(sql.EXCESS_TAKEN % marks, key=key, account_id=account_id, at_us=at_us, **common)
-        self.account_store.ensure_overrun(unit, delivery, surplus.unit_code)
-        unit.add(sql.EXCESS_OVERRUN % marks, delivery=delivery, unit_code=surplus.unit_code, at_us=at_us, **common)
+        self.account_store.ensure_overrun(unit, person_id, surplus.unit_code)
+        owner = ledger.owner_of(person_id)
+        unit.add(sql.EXCESS_OVERRUN % marks, owner=owner, unit_code=surplus.unit_code, at_us=at_us, **common)
 
     def _recover(self, unit: Unit, cause: bytes, account_id: int, at_us: int) -> None:
         key = ledger.recovery_key(cause)

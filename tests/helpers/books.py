@@ -163,7 +163,7 @@ class Books:
         unit = Unit()
         keys = self.store.reserve(
             unit,
-            delivery=delivery,
+            delivery_public_id=delivery,
             job_id=job_id,
             legs=legs,
             at_us=self.clock.at_us,
@@ -199,5 +199,13 @@ class Books:
 
         plan = plan_settlement(actual, legs, await self.store.accounts(person_id))
         unit = Unit()
-        self.store.settle(unit, delivery=delivery, job_id=job_id, settlement=plan, at_us=self.clock.at_us)
+        self.store.settle(
+            unit,
+            delivery_public_id=delivery,
+            job_id=job_id,
+            person_id=person_id,
+            posts=plan.posts,
+            excess=plan.excess,
+            at_us=self.clock.at_us,
+        )
         await self.db.commit(unit)

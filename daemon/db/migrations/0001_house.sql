@@ -224,6 +224,7 @@ CREATE INDEX job_unclaimed ON job(claimed_name) WHERE person_id IS NULL AND stat
 CREATE INDEX job_expiry  ON job(held_until_us) WHERE state='pending-held';
 CREATE INDEX job_active  ON job(state) WHERE state IN ('pending','processing','processing-stopped');
 CREATE INDEX job_person  ON job(person_id, id);
+CREATE INDEX job_queue   ON job(queue, state, id);
 CREATE INDEX job_undo    ON job(undo_until_us) WHERE undo_until_us IS NOT NULL;
 CREATE INDEX job_unread  ON job(id) WHERE facts IS NULL AND state='pending-held';
 

@@ -36,8 +36,8 @@ UNDO_S = 10.0
 """A deletion can be taken back for this long on the screen (the daemon allows a little more)."""
 RETRY_S = 1.5
 """A release whose answer was lost is asked again after this, with the same key."""
-_JOB_CODE_REFUSALS = frozenset({"job-code-wrong", "job-code-needed"})
-_STALE = frozenset({"conflict", "not-found", "price-changed", "idempotency-conflict"})
+WRONG_JOB_CODE = "wrong-job-code"
+_STALE = frozenset({"conflict", "not-found", "price-changed", "idempotency-conflict", "job-not-held", "not-possible"})
 
 
 def answer(state: State, event: Answer | Refused | Lost, now_s: float) -> Step:
@@ -70,15 +70,21 @@ def told(state: State, event: Told, now_s: float) -> Step:
     return state, ()
 
 
+def spelled(state: object) -> str:
+    """A job state as IPP spells it, with hyphens."""
+    return str(state or "").replace("_", "-")
+
+
 def _merged(printers: tuple[Json, ...], news: Json) -> tuple[Json, ...]:
     return tuple({**old, **news} if old.get("printer_id") == news.get("printer_id") else old for old in printers)
 
 
 def _ran(state: State, data: Json, now_s: float) -> Step:
     old = state.running[data["job_id"]]
-    if old["state"] in ENDED and data.get("state") not in ENDED:
+    if old["state"] in ENDED and spelled(data.get("state")) not in ENDED:
         return state, ()
-    new = {**old, **{key: value for key, value in data.items() if value is not None or key not in old}}
+    news = {key: value for key, value in data.items() if value is not None or key not in old}
+    new = {**old, **news, "state": spelled(news.get("state") or old["state"])}
     state = replace(state, running={**state.running, data["job_id"]: new})
     if state.screen is not Screen.PROGRESS or not all(_is_over(run) for run in state.running.values()):
         return state, ()
@@ -119,7 +125,7 @@ def _jobs(state: State, event: Answer, _now_s: float) -> Step:
     payload = event.payload
     printers = tuple(payload.get("printers") or state.terminal.printers)
     wanted_all = state.chosen == ready_ids(state)
-    jobs = tuple(payload.get("items") or ())
+    jobs = tuple({**job, "state": spelled(job.get("state"))} for job in payload.get("items") or ())
     known = {job["job_id"] for job in jobs}
     state = replace(
         state,
@@ -163,7 +169,7 @@ def _released(state: State, event: Answer, now_s: float) -> Step:
         running[job_id] = {
             "job_id": job_id,
             "title": job.get("title", ""),
-            "state": item.get("state") or "pending",
+            "state": spelled(item.get("state") or "pending"),
             "reasons": [],
             "printed": {"impressions": 0, "sheets": 0},
             "of": {"impressions": item.get("impressions") or job.get("impressions") or 0},
@@ -241,21 +247,37 @@ def _refused(state: State, event: Refused) -> Step:
     if isinstance(effect, FetchQuote):
         if effect.number != state.quote_no:
             return state, ()
-        return replace(state, busy="" if state.busy == "quote" else state.busy, notice=notice), ()
+        return _quote_refused(replace(state, busy="" if state.busy == "quote" else state.busy), event, notice)
     if isinstance(effect, Release):
         return _release_refused(state, event, notice)
     stale = (FetchJobs(state.printer_id),) if not isinstance(effect, FetchJobs) and event.code in _STALE else ()
     return replace(state, busy="jobs" if stale else "", notice=notice), stale
 
 
+def _blamed(state: State, event: Refused) -> frozenset[str]:
+    """The jobs a refusal names, among those on the screen."""
+    named: Any = event.data.get("jobs") or event.data.get("job_ids") or [event.data.get("job_id")]
+    return frozenset(job["job_id"] for job in state.jobs if job["job_id"] in named)
+
+
+def _quote_refused(state: State, event: Refused, notice: Notice) -> Step:
+    """A job that cannot be priced here is set aside and the rest priced again; without a name, the reason is shown."""
+    blamed = _blamed(state, event) & state.chosen
+    if not blamed:
+        return replace(state, notice=notice), ()
+    refusals = {**state.job_refusals, **dict.fromkeys(blamed, event.code)}
+    return ask_price(replace(state, job_refusals=refusals, chosen=state.chosen - blamed, notice=notice))
+
+
 def _release_refused(state: State, event: Refused, notice: Notice) -> Step:
     """Nothing was charged. What fits is chosen, wrong job codes are forgotten, a stale list is fetched again."""
     state = replace(state, pending=None, retry_at_s=0.0, busy="", notice=notice)
-    blamed: Any = event.data.get("jobs") or event.data.get("job_ids") or ()
-    if event.code in _JOB_CODE_REFUSALS:
-        wrong = set(blamed) or set(state.codes)
-        state = replace(state, codes={k: v for k, v in state.codes.items() if k not in wrong})
-        state = replace(state, chosen=state.chosen & ready_ids(state))
+    blamed = _blamed(state, event)
+    if event.code == WRONG_JOB_CODE:
+        state = replace(state, codes={k: v for k, v in state.codes.items() if k not in (blamed or state.codes)})
+    elif event.code not in _STALE:
+        state = replace(state, job_refusals={**state.job_refusals, **dict.fromkeys(blamed, event.code)})
+    state = replace(state, chosen=state.chosen & ready_ids(state))
     fits = event.data.get("fits")
     if fits is not None:
         state = replace(state, chosen=frozenset(fits) & ready_ids(state))

@@ -1,13 +1,12 @@
 """`holdfast kiosk enrol` and `holdfast kiosk run`: the edge of the terminal program. I/O.
 
-Both take the parsed arguments of the main command and give its exit code.
+Both give the exit code of the command.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import getpass
 import json
 import random
 import signal
@@ -21,34 +20,23 @@ import structlog
 from daemon.kernel.errors import BadInput, Refusal, Unavailable
 
 if TYPE_CHECKING:
-    import argparse
-
     from kiosk.identity import KioskConfig
 
 EXIT_OK, EXIT_USAGE, EXIT_UNAVAILABLE, EXIT_REFUSED = 0, 2, 3, 4
-CODE_CHARS_MAX = 64
 STOP_S = 3
 URL_NAME = "screen.url"
 """Where the screen's address with this start's token is left for the browser's unit to read (0600)."""
 
 
-def enrol(args: argparse.Namespace) -> int:
-    """`--daemon URL --code - --dir KDIR [--reader none|simulated]`; the code comes from stdin or a prompt."""
+def enrol(*, daemon_url: str, code: str, directory: str, as_json: bool = False, reader: str = "none") -> int:
+    """Give this machine its own key and pin its daemon; `code` is the secret itself, never an argument's text."""
     from kiosk import enrolment
 
-    is_json = bool(getattr(args, "json", False))
     try:
-        result = asyncio.run(
-            enrolment.enrol(
-                url=args.daemon,
-                code_text=_code(args.code),
-                directory=Path(args.dir),
-                reader=getattr(args, "reader", None) or "none",
-            )
-        )
+        result = asyncio.run(enrolment.enrol(url=daemon_url, code_text=code, directory=Path(directory), reader=reader))
     except (Refusal, Unavailable) as error:
-        return _failed(error, is_json=is_json)
-    if is_json:
+        return _failed(error, as_json=as_json)
+    if as_json:
         print(json.dumps(result))
     else:
         print(f"This terminal is enrolled as {result['name'] or result['terminal_id']}.")
@@ -56,15 +44,14 @@ def enrol(args: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def run(args: argparse.Namespace) -> int:
-    """`--config KDIR/kiosk.toml`: until SIGTERM. Prints one JSON line with the screen's address when it serves."""
+def run(*, config: str, as_json: bool = False) -> int:
+    """Until SIGTERM. Prints one JSON line with the screen's address when it serves."""
     from kiosk import identity
 
     try:
-        config = identity.load(Path(args.config))
-        return asyncio.run(_serve(config))
+        return asyncio.run(_serve(identity.load(Path(config))))
     except (Refusal, Unavailable) as error:
-        return _failed(error, is_json=bool(getattr(args, "json", False)))
+        return _failed(error, as_json=as_json)
 
 
 async def _serve(config: KioskConfig) -> int:
@@ -157,18 +144,9 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _code(given: str) -> str:
-    """The code itself never stands in the arguments: `-` reads stdin, or asks without echo."""
-    if given != "-":
-        raise BadInput("give the code on stdin: --code -", details=[])
-    if sys.stdin.isatty():
-        return getpass.getpass("Enrolment code: ")
-    return sys.stdin.readline(CODE_CHARS_MAX)
-
-
-def _failed(error: Refusal | Unavailable, *, is_json: bool) -> int:
+def _failed(error: Refusal | Unavailable, *, as_json: bool) -> int:
     details = error.data.get("details", [])
-    if is_json:
+    if as_json:
         print(json.dumps({"error": {"code": error.code, "message": error.message, "details": details}}))
     else:
         print(error.message, file=sys.stderr)

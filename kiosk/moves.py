@@ -40,7 +40,9 @@ def is_releasable(job: Json) -> bool:
 
 
 def is_ready(state: State, job: Json) -> bool:
-    """Releasable and not waiting for its job code."""
+    """Releasable, not refused, and not waiting for its job code."""
+    if job["job_id"] in state.job_refusals:
+        return False
     return is_releasable(job) and (not job.get("needs_code") or job["job_id"] in state.codes)
 
 

@@ -1,0 +1,40 @@
+// The line between this page and the kiosk program behind it (loopback): views come in, actions go out.
+
+const TOUCH_EVERY_MS = 3000;
+const SILENT_MS = 5000;
+let onView = () => {};
+let onSilent = () => {};
+let heardAt = Date.now();
+let touchedAt = 0;
+
+/** Ask the kiosk program to do something; the new view comes with the answer. */
+export async function act(action) {
+  touchedAt = Date.now();
+  try {
+    const answer = await fetch("/ui/act", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(action) });
+    if (answer.ok) onView(await answer.json());
+    else if (answer.status === 401) onSilent(true);
+  } catch {
+    onSilent(true);
+  }
+}
+
+/** Forget everything this page ever held: caches and storage by header, the rest by loading anew. */
+export async function wipe() {
+  await fetch("/ui/clean", { method: "POST" }).catch(() => {});
+  location.replace("/");
+}
+
+export function connect(view, silent) {
+  onView = (shown) => { heardAt = Date.now(); silent(false); view(shown); };
+  onSilent = silent;
+  const source = new EventSource("/ui/events");
+  source.addEventListener("view", (event) => onView(JSON.parse(event.data)));
+  source.addEventListener("ping", () => { heardAt = Date.now(); silent(false); });
+  source.onerror = () => { if (Date.now() - heardAt > 1500) silent(true); };
+  setInterval(() => { if (Date.now() - heardAt > SILENT_MS) silent(true); }, 500);
+  const touched = () => {
+    if (Date.now() - touchedAt > TOUCH_EVERY_MS) act({ do: "touch" });
+  };
+  for (const name of ["pointerdown", "keydown", "wheel", "touchmove"]) addEventListener(name, touched, { passive: true, capture: true });
+}

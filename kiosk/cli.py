@@ -59,7 +59,7 @@ async def _serve(config: KioskConfig) -> int:
 
     from daemon.devices.readers.simulated import SimulatedReader
     from daemon.system import SystemClock, SystemDice
-    from kiosk import identity, server
+    from kiosk import identity, server, service
     from kiosk.agent import Agent
     from kiosk.languages import languages
     from kiosk.link import DaemonLink
@@ -96,11 +96,14 @@ async def _serve(config: KioskConfig) -> int:
         work = asyncio.create_task(agent.run(), name="agent")
         _stop_on_signals(screen)
         print(json.dumps({"event": "ready", "urls": {"kiosk": url}}), flush=True)
+        service.notify("READY=1")
+        feeding = asyncio.create_task(service.feed_watchdog(), name="watchdog")
         log.info("kiosk.ready", port=port)
         serving = asyncio.create_task(screen.serve(sockets=[listener]), name="screen")
         await asyncio.wait({serving, work}, return_when=asyncio.FIRST_COMPLETED)
         screen.should_exit = screen.force_exit = True
         await asyncio.wait({serving}, timeout=STOP_S)
+        feeding.cancel()
         work.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await work

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from daemon.settings import Settings
 
-SOCKET_NAME = "admin.sock"
 TIMEOUT_S = 60.0
 CONNECT_TIMEOUT_S = 5.0
 BASE_URL = "http://holdfast.local"
@@ -77,12 +76,12 @@ class Api:
         return body
 
 
-def has_daemon(state_dir: Path) -> bool:
+def has_daemon(admin_socket: Path) -> bool:
     """Whether somebody accepts connections on the admin socket."""
     probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     probe.settimeout(CONNECT_TIMEOUT_S)
     try:
-        probe.connect(str(state_dir / SOCKET_NAME))
+        probe.connect(str(admin_socket))
     except OSError:
         return False
     finally:
@@ -111,8 +110,8 @@ async def connected(settings: Settings, *, needs_daemon: bool = False) -> AsyncI
     """
     import httpx
 
-    if has_daemon(settings.state_dir):
-        transport = httpx.AsyncHTTPTransport(uds=str(settings.state_dir / SOCKET_NAME))
+    if has_daemon(settings.admin_socket):
+        transport = httpx.AsyncHTTPTransport(uds=str(settings.admin_socket))
         async with httpx.AsyncClient(transport=transport, base_url=BASE_URL, timeout=TIMEOUT_S) as http:
             yield Api(http)
         return

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 LIST_MAX = 500
 """Rows one listing returns at most; the caller pages with `after_id`."""
 
+QUEUED_MAX = 1000
+"""Counting further would make a full house slower than an empty one."""
+
 _COLUMNS = """j.*, d.octets AS octets, d.format AS format, coalesce(p.name, j.claimed_name) AS owner_name
   FROM job j LEFT JOIN document d ON d.job_id=j.id LEFT JOIN person p ON p.id=j.person_id"""
 
@@ -202,6 +205,13 @@ class JobStore:
         )
         return [self._job(r) for r in rows]
 
+    async def held_count(self, person_id: int) -> int:
+        """How many jobs a person has held."""
+        row = await self._db.read_one(
+            "SELECT count(*) AS n FROM job WHERE person_id=:id AND state='pending-held'", id=person_id
+        )
+        return int(row["n"]) if row else 0
+
     async def waiting_under(self, name: str) -> list[Job]:
         """Held jobs nobody owns yet that claim this network name."""
         rows = await self._db.read(
@@ -288,6 +298,18 @@ class JobStore:
         """Names of all spooled documents and the days whose keys are needed."""
         rows = await self._db.read("SELECT spool_name, day FROM document")
         return {r["spool_name"] for r in rows}, {r["day"] for r in rows}
+
+    async def counts_of_queue(self, queue: str) -> dict[str, int]:
+        """How many jobs of a queue are not final, by state; held ones are counted to QUEUED_MAX only."""
+        rows = await self._db.read(
+            """SELECT state, count(*) AS n FROM
+                 (SELECT state FROM job WHERE queue=:queue AND state='pending-held' LIMIT :most) GROUP BY state
+               UNION ALL SELECT state, count(*) AS n FROM job
+                WHERE queue=:queue AND state IN ('pending','processing','processing-stopped') GROUP BY state""",
+            queue=queue,
+            most=QUEUED_MAX,
+        )
+        return {r["state"]: r["n"] for r in rows}
 
     async def counts_by_state(self) -> dict[str, int]:
         """How many jobs are not final, by state."""

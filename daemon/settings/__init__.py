@@ -83,6 +83,11 @@ class Settings:
         """Short for `server.state_dir`."""
         return self.server.state_dir
 
+    @property
+    def admin_socket(self) -> Path:
+        """Where the running daemon answers commands of this machine."""
+        return self.server.state_dir / "admin.sock"
+
     def urls(self) -> dict[str, str]:
         """The addresses as `init` and the ready line print them; printer addresses name the first queue."""
         return self.server.urls(next(iter(self.queues)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -161,7 +162,8 @@ class Deliver:
         entry = await self._house.jobs.entry_of(job.id)
         if entry is None or job.facts is None:
             raise NotFound("The document is gone.")
-        way = plan(delivery.ticket, job.facts, printer.capabilities)
+        able = replace(printer.capabilities, media_ready=())  # whether the paper is loaded was decided at release
+        way = plan(delivery.ticket, job.facts, able)
         counter = await self._printers.life_count(printer)
 
         async def mark() -> None:

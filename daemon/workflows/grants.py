@@ -62,6 +62,12 @@ class Grants:
         if unit.statements:
             await house.db.commit(unit)
 
+    async def for_id(self, person_id: int) -> None:
+        """The same by row id; nothing for an unknown one."""
+        person = await self._house.people.by_id(person_id)
+        if person is not None:
+            await self.for_person(person)
+
     async def catch_up(self) -> None:
         """Housekeeping: everybody whose next period has begun, or who never had one."""
         for person_id in await self._store.due(self._house.clock.now_us(), PEOPLE_PER_PASS):

@@ -28,6 +28,8 @@ class ReleasePolicy:
 
     `uncertain`: what is charged when nobody can know whether it printed, after `uncertain_after_s`:
     what the printer had reported (`charge-reported`, nothing if it had reported nothing), the quote, or nothing.
+    A job that waits in a stopped printer for `stopped_timeout_s`, or takes longer than `job_timeout_s`, is canceled
+    there and settled for what came out.
     """
 
     uncertain: UncertainPolicy = "charge-reported"
@@ -40,6 +42,8 @@ class ReleasePolicy:
     poll_first_s: float = 0.25
     poll_max_s: float = 5.0
     lost_after_s: float = 60.0
+    stopped_timeout_s: int = 1800
+    job_timeout_s: int = 4 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class House:
     daemon_id: str
     code_key: bytes
     document_octets_max: int
+    held_jobs_max: int = 500
     timezone: str = "UTC"
 
     def queue(self, name: str) -> QueueRule:

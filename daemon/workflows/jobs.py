@@ -70,6 +70,7 @@ class Jobs:
         which: Which = "not-completed",
         person_id: int | None = None,
         claimed_name: str | None = None,
+        host: str | None = None,
         states: Sequence[str] = (),
         limit: int = 100,
         after_id: int = 0,
@@ -82,6 +83,8 @@ class Jobs:
             where["person_id"] = person_id
         if claimed_name is not None:
             where["claimed_name"] = claimed_name
+        if host is not None:
+            where["host"] = host
         wanted = states or {"not-completed": OPEN_STATES, "completed": tuple(sorted(FINAL)), "all": ()}[which]
         return await self._house.jobs.search(
             where, states=wanted, after_id=after_id, limit=limit, newest_first=which == "completed"

@@ -43,6 +43,9 @@ class Rates(Protocol):
         """The tariff a quote was made by (`name@digest`), also after the file has changed."""
         ...
 
+    @property
+    def profiles(self) -> Mapping[str, Profile]: ...
+
     def profile(self, name: str) -> Profile: ...
 
     def remember(self, unit: Unit, name: str, *, at_us: int) -> None:

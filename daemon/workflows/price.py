@@ -14,6 +14,7 @@ from daemon.kernel.money import Amount
 if TYPE_CHECKING:
     from daemon.accounting.allowance import Profile
     from daemon.accounting.pricing import Quote
+    from daemon.accounting.tariff import Tariff
     from daemon.jobs.job import Job
     from daemon.kernel.counts import Counts
     from daemon.kernel.money import Unit
@@ -46,9 +47,15 @@ class Prices:
         self, person: Person, counts: Counts, *, tariff: str, printer: str, impressions_before: int
     ) -> Priced:
         """The same with this month's impressions already known: settlement prices from the base of the quote."""
-        profile = self._house.rates.profile(person.profile)
-        priced = quote(self._house.rates.tariff(tariff), counts, impressions_before=impressions_before, printer=printer)
-        return self.of(profile, priced)
+        rate = self._house.rates.tariff(tariff)
+        return self.with_tariff(person, counts, tariff=rate, printer=printer, impressions_before=impressions_before)
+
+    def with_tariff(
+        self, person: Person, counts: Counts, *, tariff: Tariff, printer: str, impressions_before: int
+    ) -> Priced:
+        """The same by a tariff in hand: settlement prices by the very tariff the quote was made by."""
+        priced = quote(tariff, counts, impressions_before=impressions_before, printer=printer)
+        return self.of(self._house.rates.profile(person.profile), priced)
 
     def of(self, profile: Profile, priced: Quote) -> Priced:
         """What a quote takes from the pots of a profile."""

@@ -207,7 +207,8 @@ class Printers:
         """The printer's life count by SNMP, None where it has none to tell."""
         if printer.snmp is None:
             return None
-        return await life_count(printer.snmp.host, printer.snmp.port, printer.snmp.community)
+        snmp = printer.snmp
+        return await life_count(snmp.host, snmp.port, snmp.community, allow_networks=self._allow_networks)
 
     async def remove_empty_job(self, printer: Printer, name: str) -> None:
         """Cancels a job of ours that never got its document; a failure only leaves it to the printer's own time-out."""

@@ -56,6 +56,16 @@ class ConfiguredRates:
             return now
         return await self._store.version(name, digest)
 
+    @property
+    def tariffs(self) -> Mapping[str, Tariff]:
+        """Every tariff in force, by name."""
+        return self._tariffs
+
+    @property
+    def profiles(self) -> Mapping[str, Profile]:
+        """Every profile in force, by name."""
+        return self._profiles
+
     def profile(self, name: str) -> Profile:
         """By name, else the default."""
         return self._profiles.get(name) or self._profiles[self._default_profile]

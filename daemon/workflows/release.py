@@ -8,7 +8,7 @@ The whole selection is reserved together, or nothing of it.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from daemon.accounting.account_store import AccountView
-    from daemon.accounting.allowance import Leg
+    from daemon.accounting.allowance import Leg, Selection
     from daemon.devices.printer import Printer
     from daemon.jobs.job import Job
     from daemon.people.person import Person
@@ -60,6 +60,7 @@ class ReleaseRequest:
     codes: Mapping[str, str] = field(default_factory=dict, repr=False)
     cost_cap: int | None = None
     needs_codes: bool = True
+    waits_for_media: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ class Release:
         person = await self._person(request.person_id)
         jobs = await self._ready(request)
         printer = await self._printers.fresh(request.printer_id)
-        planned = await self._plan(person, jobs, printer, request.changes)
+        planned = await self._plan(person, jobs, _ready_for(printer, request), request.changes)
         unit, deliveries, answer = await self._decide(request, person, printer, planned, key=key, digest=digest)
         outcome = await self._house.db.commit(unit)
         if outcome.replayed:
@@ -210,7 +211,8 @@ class Release:
         unit = self._prices.unit_shown(person)
         total = Amount(unit, sum(item.price.value for item in items))
         balance = Amount(unit, sum(a.available for a in accounts if a.kind == "user" and a.unit == unit))
-        short = self._shortage(person, accounts, planned)
+        selection = self._select(person, accounts, planned)
+        short = selection.shortage
         return SelectionQuote(
             items=items,
             total=total,
@@ -218,21 +220,10 @@ class Release:
             is_enough=short is None,
             needed=short.needed if short else total,
             available=short.available if short else balance,
-            fits=short.fits if short else tuple(item.job_id for item in items),
+            fits=selection.fits,
         )
 
-    def _shortage(
-        self, person: Person, accounts: Sequence[AccountView], planned: Sequence[Planned]
-    ) -> InsufficientFunds | None:
-        try:
-            self._legs(person, accounts, planned)
-        except InsufficientFunds as short:
-            return short
-        return None
-
-    def _legs(
-        self, person: Person, accounts: Sequence[AccountView], planned: Sequence[Planned]
-    ) -> dict[str, tuple[Leg, ...]]:
+    def _select(self, person: Person, accounts: Sequence[AccountView], planned: Sequence[Planned]) -> Selection:
         profile = self._house.rates.profile(person.profile)
         return plan_selection(profile, accounts, [(p.job.public_id, p.priced.charges) for p in planned])
 
@@ -247,7 +238,9 @@ class Release:
         digest: bytes,
     ) -> tuple[Unit, list[str], str]:
         house, now = self._house, self._house.clock.now_us()
-        legs = self._legs(person, await house.ledger.accounts(person.id), planned)
+        selection = self._select(person, await house.ledger.accounts(person.id), planned)
+        if selection.shortage is not None:
+            raise InsufficientFunds.of(selection.shortage, fits=selection.fits)
         total = sum(p.priced.price.value for p in planned)
         if request.cost_cap is not None and total > request.cost_cap:
             raise CostCap("Sign in with your password for a release of this size.", cap=request.cost_cap)
@@ -257,7 +250,8 @@ class Release:
         answer = json.dumps({"release_id": release_id, "items": items, "total": amount})
         unit = Unit(key=key, digest=digest, answer=answer)
         deliveries = [
-            self._promise(unit, request, printer, one, legs=legs[one.job.public_id], now=now) for one in planned
+            self._promise(unit, request, printer, one, legs=legs, now=now)
+            for one, legs in zip(planned, selection.legs, strict=True)
         ]
         house.people_store.mark_released(unit, person, at_us=now)
         house.rates.remember(unit, printer.tariff, at_us=now)
@@ -315,6 +309,13 @@ class Release:
         house.deliveries.insert_legs(unit, public_id, rows)
         unit.event(Event("job.released", one.job.public_id, request.person_id), now)
         return public_id
+
+
+def _ready_for(printer: Printer, request: ReleaseRequest) -> Printer:
+    """The printer as planning sees it: with `waits_for_media` it takes paper it has to be given first."""
+    if not request.waits_for_media:
+        return printer
+    return replace(printer, capabilities=replace(printer.capabilities, media_ready=()))
 
 
 def _identity(request: ReleaseRequest) -> tuple[bytes, bytes]:

@@ -91,6 +91,18 @@ class Settle:
                 continue
             await self._decide(delivery)
 
+    async def expire_reservations(self) -> None:
+        """Housekeeping: gives back reservations whose time is over; an answer that comes later is still collected."""
+        now = self._house.clock.now_us()
+        expired = await self._house.ledger.expired(now)
+        for one in expired:
+            unit = Unit(essential=True)
+            self._house.ledger.expire(unit, pending_keys=[one.pending_key], at_us=now)
+            try:
+                await self._house.db.commit(unit)
+            except Refusal as refusal:  # it was settled at this very moment
+                log.info("reservation.overtaken", delivery_id=one.delivery_public_id, code=refusal.code)
+
     # ----- inside -----
     async def _decide(self, delivery: Delivery) -> None:
         policy = self._house.policy.uncertain

@@ -16,7 +16,7 @@ from daemon.jobs.lifecycle import CannotHappen, Happening, advance, held_reasons
 from daemon.jobs.queues import HOLD_KEYWORDS, hold_until_us
 from daemon.jobs.store import Draft
 from daemon.kernel.clock import US_PER_S
-from daemon.kernel.errors import Forbidden, NotFound, Refusal
+from daemon.kernel.errors import Busy, Forbidden, NotFound, Refusal
 from daemon.kernel.events import Event
 from daemon.kernel.ids import new_id
 
@@ -66,6 +66,12 @@ class ValuesNotSupported(Refusal):
     """A value that no printer of this queue knows."""
 
     code = "attributes-or-values-not-supported"
+
+
+class TooManyJobs(Busy):
+    """This person has as many held jobs as one may have; older ones must go first."""
+
+    code = "too-many-jobs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +228,7 @@ class Submit:
     async def _owner(self, submitter: Submitter, *, may_create: bool) -> Person | None:
         rule = self._house.queue(submitter.queue)
         if submitter.person_id is not None:
-            return _active(await self._house.people.by_id(submitter.person_id))
+            return await self._with_room(_active(await self._house.people.by_id(submitter.person_id)))
         if rule.believes in ("authenticated", "personal"):
             raise NotAuthenticated("This queue wants to know who you are.")
         if rule.believes == "code" or not submitter.claimed_name:
@@ -230,7 +236,12 @@ class Submit:
         person = await self._house.people.by_name(submitter.claimed_name)
         if person is None and rule.may_create_people and may_create:
             return await self._house.people.create_at_first_print(submitter.claimed_name)
-        return None if person is None else _active(person)
+        return None if person is None else await self._with_room(_active(person))
+
+    async def _with_room(self, person: Person) -> Person:
+        if await self._house.jobs.held_count(person.id) >= self._house.held_jobs_max:
+            raise TooManyJobs("You have too many jobs waiting. Release or delete some.", retry_after_s=60)
+        return person
 
     def _draft(self, new: NewJob, owner: Person | None, *, has_document: bool) -> Draft:
         house, rule = self._house, self._house.queue(new.submitter.queue)

@@ -1,0 +1,122 @@
+"""The daemon's listeners: IPP plain and over TLS, https for API, terminals and console, and the admin socket."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from daemon.app.ipp_backend import IppBackend
+from daemon.app.services import api_services
+from daemon.auth import tls
+from daemon.web.https import WebServer, listen_admin, listen_tcp
+from daemon.web.ipp.addresses import Ports
+from daemon.web.ipp.front import IppFront
+from daemon.web.ipp.http import HttpLimits
+from daemon.web.ipp.listener import IppListener
+from daemon.web.ipp.queues import Queues, QueueView, Rule
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping, Sequence
+
+    from daemon.app.parts import Parts
+    from daemon.app.verbs import Verbs
+    from daemon.settings import Queue, Settings
+
+QUEUE_SPACE = uuid.UUID("6f2d2f0e-8f0a-5b1e-9b83-6b1a5f0f6d11")
+"""Name space of queue UUIDs: one installation's queue of one name keeps its UUID for ever."""
+
+
+class Doors:
+    """Opens and closes every listener; `sockets` are those handed over by systemd, by name."""
+
+    def __init__(self, parts: Parts, verbs: Verbs, *, sockets: Mapping[str, Sequence[socket.socket]]) -> None:
+        self._parts = parts
+        self._verbs = verbs
+        self._sockets = sockets
+        self._ipp: list[IppListener] = []
+        self._web: list[WebServer] = []
+
+    async def open(self) -> None:
+        """Serve everywhere; what was opened is closed again when one cannot be.
+
+        Raises:
+            AddressTaken: somebody else listens there.
+        """
+        try:
+            await self._open_ipp()
+            await self._open_web()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Stop accepting, let what is under way end within its grace."""
+        for listener in self._ipp:
+            await listener.close()
+        for server in self._web:
+            await server.close()
+        self._ipp.clear()
+        self._web.clear()
+        with contextlib.suppress(FileNotFoundError):
+            self._parts.settings.admin_socket.unlink()
+
+    async def _open_ipp(self) -> None:
+        parts, server = self._parts, self._parts.settings.server
+        context = tls.server_context(parts.tls)
+        front = IppFront(
+            queues=queue_views(parts.settings, parts.tls),
+            backend=IppBackend(parts, self._verbs),
+            ports=Ports(server.ipp or 0, server.ipps),
+            clock=parts.clock,
+            key=parts.dice.token(32),
+            document_bytes_max=parts.settings.spool.bytes_max,
+        )
+        limits = HttpLimits(connections_max=server.connections_max)
+        plain = IppListener(handler=front, clock=parts.clock, limits=limits, upgrade_context=context)
+        secure = IppListener(handler=front, clock=parts.clock, limits=limits, context=context)
+        if server.ipp is not None:
+            await self._listen(plain, "ipp", server.ipp)
+        await self._listen(secure, "ipps", server.ipps)
+
+    async def _listen(self, listener: IppListener, name: str, port: int) -> None:
+        self._ipp.append(listener)
+        given = self._sockets.get(name)
+        await listener.start(sockets=given or listen_tcp(self._parts.settings.server.bind, port))
+
+    async def _open_web(self) -> None:
+        from daemon.web.site import create_site
+
+        parts, server = self._parts, self._parts.settings.server
+        site, admin = create_site(self._site_parts())
+        context = tls.server_context(parts.tls)
+        given = self._sockets.get("https") or listen_tcp(server.bind, server.api)
+        self._web = [
+            WebServer(site, given, context=context, connections_max=server.connections_max),
+            WebServer(admin, [listen_admin(parts.settings.admin_socket)]),
+        ]
+        for one in self._web:
+            await one.start()
+
+    def _site_parts(self) -> Any:
+        return api_services(self._parts, self._verbs)
+
+
+def queue_views(settings: Settings, files: tls.TlsFiles) -> Queues:
+    """The queues as IPP clients see them."""
+    names = list(settings.queues)
+    house = tls.ca_sha256(files)
+    return Queues.of(*(_view(name, settings.queues[name], house=house, is_default=name == names[0]) for name in names))
+
+
+def _view(name: str, queue: Queue, *, house: str, is_default: bool) -> QueueView:
+    return QueueView(
+        name=name,
+        uuid=f"urn:uuid:{uuid.uuid5(QUEUE_SPACE, f'{house}/{name}')}",
+        rule=Rule(queue.rule),
+        is_held=not queue.auto_release,
+        is_default=is_default,
+        info=queue.title or name,
+        location=queue.location,
+    )

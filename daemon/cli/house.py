@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from daemon.cli import install
@@ -31,9 +32,20 @@ def init(context: Context) -> int:
 
 
 def daemon(context: Context) -> int:
-    from daemon.app import serve
+    import asyncio
 
-    return serve(context.config_path())
+    from daemon.app.run import serve
+    from daemon.checks import check_installation
+    from daemon.cli.logs import log_to_stderr
+
+    checked = check_installation(context.config_path())
+    log_to_stderr(checked.settings.log)
+
+    def ready(urls: dict[str, str]) -> None:
+        print(json.dumps({"event": "ready", "urls": urls}), flush=True)
+
+    asyncio.run(serve(checked, ready=ready))
+    return OK
 
 
 def backup(context: Context) -> int:

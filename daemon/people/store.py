@@ -149,6 +149,11 @@ class PeopleStore:
         )
         return row is not None
 
+    async def count(self) -> int:
+        """How many people there are."""
+        row = await self._db.read_one(f"SELECT count(*) AS n FROM person WHERE {_LIVING}")
+        return int(row["n"]) if row else 0
+
     async def aliases(self, person_id: int) -> list[str]:
         """Other network names of the person."""
         rows = await self._db.read("SELECT name FROM person_alias WHERE person_id=:id ORDER BY name", id=person_id)

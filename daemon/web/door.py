@@ -90,7 +90,7 @@ class Door:
         if int(length) > self._body_bytes_max:
             raise BodyTooLarge
         for prefix, app in self._apps:
-            if scope["path"] == prefix or scope["path"].startswith(prefix.rstrip("/") + "/"):
+            if prefix == "/" or scope["path"] == prefix or scope["path"].startswith(prefix + "/"):
                 await app(scope, _limited(receive, self._body_bytes_max, state), send)
                 return
         await answer(send, 404, error_body("not-found", "nothing here"))

@@ -275,6 +275,7 @@ CREATE TABLE delivery(
 ) STRICT;
 CREATE UNIQUE INDEX delivery_one_live ON delivery(job_id) WHERE phase IN ('reserved','sending','printing','uncertain');
 CREATE INDEX delivery_live ON delivery(phase) WHERE phase IN ('reserved','sending','printing','uncertain');
+CREATE INDEX delivery_job ON delivery(job_id, id);
 CREATE INDEX delivery_person ON delivery(person_id, id);
 CREATE INDEX delivery_printer ON delivery(printer_id, id);
 

@@ -131,6 +131,7 @@ class JobsJson(TypedDict):
     total: AmountJson | None
     balance: AmountJson | None
     balance_after: AmountJson | None
+    accounts: NotRequired[list[dict[str, object]]]
     printers: list[PrinterJson]
     refused: NotRequired[dict[str, str]]
 
@@ -184,6 +185,8 @@ class JobEventJson(TypedDict):
     of: NotRequired[dict[str, int]]
     price: AmountJson | None
     charged: AmountJson | None
+    uncertain: NotRequired[bool]
+    estimated: NotRequired[bool]
     message: str
 
 

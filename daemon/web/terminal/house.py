@@ -1,0 +1,353 @@
+"""The terminal API's backend over the house's verbs: jobs as the screen lists them, prices for the printer stood at."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from daemon.jobs.lifecycle import FINAL
+from daemon.kernel.clock import rfc3339
+from daemon.kernel.errors import Forbidden, NotFound, Refusal
+from daemon.kernel.money import Amount
+from daemon.workflows.release import ReleaseRequest
+from daemon.workflows.selection import plan_job
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from daemon.accounting.account_store import AccountView
+    from daemon.auth.identity import Session
+    from daemon.auth.terminal_store import TerminalStore
+    from daemon.auth.terminals import Terminal
+    from daemon.devices.printer import Printer
+    from daemon.jobs.convert import Converter
+    from daemon.jobs.job import Job
+    from daemon.kernel.counts import Counts
+    from daemon.people.person import Person
+    from daemon.wire.messages import JobEventJson, JobJson, JobsJson, PrinterJson, ProblemJson, QuoteJson
+    from daemon.workflows.cancel import Cancel
+    from daemon.workflows.house import House
+    from daemon.workflows.jobs import Jobs
+    from daemon.workflows.price import Prices
+    from daemon.workflows.printers import Printers
+    from daemon.workflows.release import Release
+    from daemon.workflows.selection import Planned, Station
+
+RUNNING = ("pending", "processing", "processing-stopped")
+LISTED_MAX = 200
+MASKED_TITLE = "\u2022\u2022\u2022\u2022"
+
+
+class NoPrinterHere(Forbidden):
+    """The terminal stands at no printer; an administrator has to bind one."""
+
+    code = "printer-unknown"
+
+
+class NoPreview(NotFound):
+    """Previews are off, or this document has none."""
+
+    code = "no-preview"
+
+
+@dataclass(frozen=True, slots=True)
+class KioskPolicy:
+    """What a site decided. `card_cost_cap`: most a card alone may release at once, in the price's smallest steps."""
+
+    preview: bool = False
+    card_cost_cap: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A job for the list: as sent, and as this printer would print it."""
+
+    job: Job
+    planned: Planned | None
+    problem: ProblemJson | None
+
+    @property
+    def price(self) -> Amount | None:
+        return self.planned.priced.price if self.planned else self.job.price
+
+    @property
+    def counts(self) -> Counts | None:
+        return self.planned.counts if self.planned else self.job.counts
+
+    @property
+    def is_ready(self) -> bool:
+        return self.planned is not None and self.problem is None and self.job.is_held
+
+
+class HouseBackend:
+    """Implements `daemon.web.terminal.backend.Backend`."""
+
+    def __init__(
+        self,
+        house: House,
+        *,
+        terminals: TerminalStore,
+        jobs: Jobs,
+        cancel: Cancel,
+        release: Release,
+        prices: Prices,
+        printers: Printers,
+        converter: Converter | None = None,
+        policy: KioskPolicy | None = None,
+    ) -> None:
+        self._house = house
+        self._terminals = terminals
+        self._jobs = jobs
+        self._cancel = cancel
+        self._release = release
+        self._prices = prices
+        self._printers = printers
+        self._converter = converter
+        self._policy = policy or KioskPolicy()
+
+    async def printers(self, terminal: Terminal) -> list[PrinterJson]:
+        """The printers this terminal stands at, as last seen."""
+        return [
+            {
+                "printer_id": row["public_id"],
+                "name": row["name"],
+                "state": row["state"],
+                "reasons": json.loads(row["reasons"]),
+                "accepting": bool(row["is_accepting"]),
+                "location": row["location"],
+            }
+            for row in await self._terminals.printers(terminal.id)
+        ]
+
+    async def jobs(self, session: Session, terminal: Terminal, *, printer_id: str) -> JobsJson:
+        """What waits and what runs, priced for the printer chosen."""
+        person = await self._person(session)
+        station = self._printers.station(await self._printer(terminal, printer_id))
+        waiting = await self._jobs.waiting(person.id)
+        running = await self._jobs.list(which="all", states=RUNNING, person_id=person.id, limit=LISTED_MAX)
+        volume = await self._prices.volume(person.id)
+        listed = [self._listed(job, person, station, volume) for job in waiting[:LISTED_MAX]]
+        listed += [_Listed(job, None, None) for job in running if job.has_document]
+        accounts = await self._house.ledger.accounts(person.id)
+        unit = self._prices.unit_shown(person)
+        total = Amount(unit, sum(one.price.value for one in listed if one.is_ready and one.price is not None))
+        balance = _balance(accounts, unit)
+        return {
+            "items": [self._item(one, session, station) for one in listed],
+            "total": total.to_json(),
+            "balance": balance.to_json(),
+            "balance_after": (balance - total).to_json(),
+            "accounts": [_pot(account) for account in accounts if account.kind == "user"],
+            "printers": await self.printers(terminal),
+            "refused": {one.job.public_id: one.problem["code"] for one in listed if one.problem},
+        }
+
+    async def quote(
+        self,
+        session: Session,
+        terminal: Terminal,
+        *,
+        job_ids: Sequence[str],
+        printer_id: str,
+        changes: Mapping[str, Mapping[str, Any]],
+    ) -> QuoteJson:
+        """The price of a selection with changes; promises nothing."""
+        printer = await self._printer(terminal, printer_id)
+        quoted = await self._release.quote(session.person_id, job_ids, printer, changes)
+        answer: QuoteJson = {
+            "items": [
+                {
+                    "job_id": item.job_id,
+                    "price": item.price.to_json(),
+                    "saving": item.saving.to_json(),
+                    "sheets": item.sheets,
+                    "impressions": item.impressions,
+                    "color_impressions": item.color_impressions,
+                }
+                for item in quoted.items
+            ],
+            "total": quoted.total.to_json(),
+            "balance": quoted.balance.to_json(),
+            "balance_after": (quoted.balance - quoted.total).to_json(),
+            "enough": quoted.is_enough,
+            "needed": quoted.needed.to_json(),
+            "available": quoted.available.to_json(),
+            "fits": list(quoted.fits),
+        }
+        return answer
+
+    async def release(
+        self,
+        session: Session,
+        terminal: Terminal,
+        *,
+        job_ids: Sequence[str],
+        printer_id: str,
+        changes: Mapping[str, Mapping[str, Any]],
+        codes: Mapping[str, str],
+        key: str,
+    ) -> dict[str, Any]:
+        """Print: all of it reserved in one write, or nothing; the same key answers the same."""
+        printer = await self._printer(terminal, printer_id)
+        result = await self._release.release(
+            ReleaseRequest(
+                person_id=session.person_id,
+                job_ids=tuple(job_ids),
+                printer_id=printer.id,
+                key=key,
+                actor=f"user:{session.person_id}",
+                terminal_id=terminal.id,
+                changes=changes,
+                codes=codes,
+                cost_cap=self._policy.card_cost_cap if session.method == "card" else None,
+            )
+        )
+        person = await self._person(session)
+        accounts = await self._house.ledger.accounts(session.person_id)
+        return {
+            "release_id": result.release_id,
+            "items": list(result.items),
+            "total": result.total,
+            "balance": _balance(accounts, self._prices.unit_shown(person)).to_json(),
+            "printer": {"printer_id": printer.public_id, "name": printer.name},
+        }
+
+    async def delete(self, session: Session, job_ids: Sequence[str]) -> int:
+        """Delete held jobs; until when they can be brought back."""
+        return await self._cancel.delete(await self._own(session, job_ids), undo=True)
+
+    async def undo(self, session: Session, job_ids: Sequence[str]) -> None:
+        """Bring deleted jobs back."""
+        await self._cancel.undo(await self._own(session, job_ids))
+
+    async def claim(self, session: Session, code: str) -> str:
+        """Take over the unclaimed job with this code."""
+        return (await self._cancel.claim(code, session.person_id)).public_id
+
+    async def cancel(self, session: Session, job_id: str) -> None:
+        """Stop a job of one's own, wherever it is."""
+        (job,) = await self._own(session, [job_id])
+        await self._cancel.one(job)
+
+    async def preview(self, session: Session, job_id: str) -> bytes:
+        """A small PNG of the first page, where policy allows it."""
+        (job,) = await self._own(session, [job_id])
+        entry = await self._house.jobs.entry_of(job.id)
+        if not self._policy.preview or self._converter is None or entry is None or not job.is_held:
+            raise NoPreview("There is no preview of this document.")
+        return await self._converter.preview(lambda: self._house.spool.read(entry))
+
+    async def job_event(self, session: Session, job_id: str) -> JobEventJson | None:
+        """A job of one's own as it is now; None when it is not."""
+        try:
+            job = await self._jobs.by_public(job_id)
+        except NotFound:
+            return None
+        if job.person_id != session.person_id:
+            return None
+        delivery = None if job.state in FINAL or job.is_held else await self._house.deliveries.live_of_job(job.id)
+        counts = delivery.counts if delivery else job.counts
+        printed = (delivery.impressions, delivery.sheets) if delivery else (job.printed_impressions, job.printed_sheets)
+        return {
+            "job_id": job.public_id,
+            "state": job.state,
+            "reasons": list(job.reasons),
+            "printed": {"impressions": printed[0] or 0, "sheets": printed[1] or 0},
+            "of": {"impressions": counts.impressions if counts else 0},
+            "price": job.price.to_json() if job.price else None,
+            "charged": _charged(job),
+            "uncertain": job.is_uncertain,
+            "estimated": job.is_estimated,
+            "message": job.message,
+        }
+
+    # ----- inside -----
+    async def _person(self, session: Session) -> Person:
+        person = await self._house.people.by_id(session.person_id)
+        if person is None or not person.is_active:
+            raise Forbidden("You may not print here. Ask your administrator.", code="not-authorized")
+        return person
+
+    async def _printer(self, terminal: Terminal, printer_id: str) -> Printer:
+        """The printer named (a stopped printer offers others), else the first the terminal stands at."""
+        if printer_id:
+            return await self._printers.named(printer_id)
+        rows = await self._terminals.printers(terminal.id)
+        if not rows:
+            raise NoPrinterHere("This terminal stands at no printer.")
+        return await self._printers.by_id(rows[0]["id"])
+
+    async def _own(self, session: Session, job_ids: Sequence[str]) -> list[Job]:
+        return await self._jobs.of_person(session.person_id, job_ids)
+
+    def _listed(self, job: Job, person: Person, station: Station, volume: int) -> _Listed:
+        """One waiting job at this printer, without changes; every price stands alone until jobs are chosen."""
+        if job.facts is None:
+            return _Listed(job, None, None)
+        try:
+            planned = plan_job(job, person, station, self._prices, changes=None, impressions_before=volume)
+        except Refusal as refusal:  # the printer cannot, or its tariff has no price for this person
+            return _Listed(job, None, {"code": refusal.code, "message": refusal.message})
+        if job.hold_until_us is not None:
+            waits: ProblemJson = {
+                "code": "job-hold-until-specified",
+                "message": "This job waits for the time it was sent for.",
+            }
+            return _Listed(job, planned, waits)
+        return _Listed(job, planned, None)
+
+    def _item(self, one: _Listed, session: Session, station: Station) -> JobJson:
+        job, counts = one.job, one.counts
+        ticket = one.planned.plan.ticket if one.planned else job.ticket
+        may_change = session.rights.change and job.is_held and one.planned is not None
+        sides_ok = not station.capabilities.sides or "two-sided-long-edge" in station.capabilities.sides
+        impressions = counts.impressions if counts else 0
+        has_backs = impressions > ticket.copies
+        item: JobJson = {
+            "job_id": job.public_id,
+            "title": job.title if session.rights.titles else MASKED_TITLE,
+            "pages": job.facts.page_count if job.facts else 0,
+            "impressions": impressions,
+            "color_impressions": counts.color_impressions if counts else 0,
+            "sheets": counts.sheets if counts else 0,
+            "copies": ticket.copies,
+            "sides": ticket.sides,
+            "print_color_mode": "monochrome" if ticket.is_monochrome else ticket.print_color_mode,
+            "media": counts.by_media[0].media if counts and counts.by_media else ticket.media,
+            "price": one.price.to_json() if one.price else None,
+            "state": job.state,
+            "reasons": list(job.reasons),
+            "created_at": rfc3339(job.created_at_us) or "",
+            "held_until": rfc3339(job.held_until_us) if job.is_held else None,
+            "preparing": job.is_held and job.facts is None,
+            "problem": one.problem,
+            "needs_code": job.has_password,
+            "may": {
+                "monochrome": may_change and bool(counts and counts.color_impressions),
+                "two_sided": may_change and sides_ok and has_backs and not ticket.is_two_sided,
+                "fewer_copies": may_change and ticket.copies > 1,
+            },
+            "uncertain": job.is_uncertain,
+            "preview": self._policy.preview and session.rights.titles and job.is_held and job.facts is not None,
+        }
+        return item
+
+
+def _balance(accounts: Sequence[AccountView], unit: Any) -> Amount:
+    return Amount(unit, sum(a.available for a in accounts if a.kind == "user" and a.unit == unit))
+
+
+def _pot(account: AccountView) -> dict[str, Any]:
+    return {
+        "pot": account.pot,
+        "balance": Amount(account.unit, account.balance).to_json(),
+        "available": Amount(account.unit, account.available).to_json(),
+    }
+
+
+def _charged(job: Job) -> Any:
+    """What a finished job really cost: nothing when nothing came out. None while it is not finished."""
+    if job.state not in FINAL or job.processing_at_us is None or job.price is None:
+        return None
+    return (job.price if job.printed_impressions else Amount(job.price.unit, 0)).to_json()

@@ -1,0 +1,272 @@
+"""The routes of the terminal API. Thin: read the fields, ask the house, answer."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+
+from daemon.auth.identity import PasswordNeeded, Rights, SignedIn, StepUpNeeded
+from daemon.auth.terminals import EnrolmentFailed
+from daemon.kernel.clock import US_PER_S, rfc3339
+from daemon.kernel.errors import Refusal
+from daemon.web.terminal.answers import NO_STORE, ok, refused
+from daemon.web.terminal.door import Call, TerminalServices, read_body, signed, unsigned
+from daemon.web.terminal.fields import CODE_CHARS_MAX, ID_CHARS_MAX, KEY_CHARS_MAX, Fields
+from daemon.web.terminal.stream import events
+from daemon.wire.messages import PREFIX
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+ENROLMENTS_MAX = 10
+ENROLMENT_WINDOW_US = 60 * US_PER_S
+ENROLMENT_RETRY_S = 60
+RAW_CHARS_MAX = 512
+PIN_CHARS_MAX = 32
+TICKET_CHARS_MAX = 1000
+
+
+class Enrolments:
+    """Enrolment is the one unsigned route: at most ten tries a minute for the whole house."""
+
+    def __init__(self, services: TerminalServices) -> None:
+        self._services = services
+        self._tried_at_us: list[int] = []
+
+    async def __call__(self, request: Request) -> Response:
+        """POST enrol."""
+        now = self._services.clock.now_us()
+        self._tried_at_us = [at for at in self._tried_at_us if at > now - ENROLMENT_WINDOW_US]
+        if len(self._tried_at_us) >= ENROLMENTS_MAX:
+            raise Refusal("Too many enrolments.", code="too-many-tries", retry_after_s=ENROLMENT_RETRY_S)
+        self._tried_at_us.append(now)
+        fields = Fields(await read_body(request))
+        locator = fields.text("locator", most=16)
+        key, proof = fields.text("public_key", most=100), fields.text("proof", most=100)
+        version = fields.text("version", most=64, needed=False)
+        fields.done()
+        try:
+            raw_key, raw_proof = base64.b64decode(key, validate=True), base64.b64decode(proof, validate=True)
+        except (ValueError, binascii.Error) as error:
+            raise EnrolmentFailed("key and proof are base64") from error
+        enrolled = await self._services.terminals.enrol(
+            locator=locator, public_key=raw_key, proof=raw_proof, version=version
+        )
+        terminal = enrolled.terminal
+        answer = {"terminal_id": terminal.public_id, "name": terminal.name, "ca_pem": enrolled.ca_pem}
+        return ok(answer | {"proof": base64.b64encode(enrolled.proof).decode("ascii")})
+
+
+async def open_session(call: Call) -> Response:
+    """POST session: PIN and password, a card, or the password after a card."""
+    fields, sign_in = call.fields, call.services.sign_in
+    signed_in: SignedIn | PasswordNeeded
+    if "ticket" in fields:
+        ticket, secret = fields.text("ticket", most=TICKET_CHARS_MAX), fields.text("password")
+        fields.done()
+        signed_in = await sign_in.by_ticket(ticket, secret, terminal=call.terminal)
+    elif "raw" in fields:
+        raw = fields.text("raw", most=RAW_CHARS_MAX)
+        fields.text("reader", most=ID_CHARS_MAX, needed=False)
+        fields.done()
+        signed_in = await sign_in.by_card(raw, terminal=call.terminal)
+    else:
+        pin, secret = fields.text("pin", most=PIN_CHARS_MAX), fields.text("password")
+        fields.done()
+        signed_in = await sign_in.by_pin(pin, secret, terminal=call.terminal)
+    if isinstance(signed_in, PasswordNeeded):
+        return ok({"password_needed": True, "ticket": signed_in.ticket})
+    return ok(_session(call, signed_in))
+
+
+def _session(call: Call, signed_in: SignedIn) -> dict[str, Any]:
+    subject, session = signed_in.subject, signed_in.session
+    rights = session.rights
+    return {
+        "session": signed_in.token,
+        "user": {
+            "user_id": subject.public_id,
+            "name": subject.name,
+            "display_name": subject.display_name or subject.name,
+            "language": subject.language,
+        },
+        "expires_at": rfc3339(session.expires_at_us),
+        "idle_s": call.services.screen.idle_s,
+        "may": {
+            "release": rights.release,
+            "delete": rights.delete,
+            "change": rights.change,
+            "claim": rights.claim,
+        },
+        "password_needed": False,
+    }
+
+
+async def extend(call: Call) -> Response:
+    """POST extend: the person is still there."""
+    until = await call.services.sessions.extend(call.signed_in)
+    return ok({"expires_at": rfc3339(until)})
+
+
+async def logout(call: Call) -> Response:
+    """POST logout."""
+    await call.services.sessions.end(call.signed_in)
+    return ok({})
+
+
+async def heartbeat(call: Call) -> Response:
+    """POST heartbeat: the terminal is alive; it learns the time, its policy and its printers."""
+    version = call.fields.text("version", most=ID_CHARS_MAX, needed=False)
+    if version:
+        await call.services.terminals.note_version(call.terminal, version)
+    screen = call.services.screen
+    return ok(
+        {
+            "now": rfc3339(call.services.clock.now_us()),
+            "name": call.terminal.name,
+            "policy": call.terminal.policy,
+            "printers": await call.services.backend.printers(call.terminal),
+            "languages": list(screen.languages),
+            "idle_s": screen.idle_s,
+            "countdown_s": screen.countdown_s,
+        }
+    )
+
+
+async def jobs(call: Call) -> Response:
+    """GET jobs."""
+    printer_id = call.request.query_params.get("printer_id", "")[:ID_CHARS_MAX]
+    return ok(dict(await call.services.backend.jobs(call.signed_in, call.terminal, printer_id=printer_id)))
+
+
+async def quote(call: Call) -> Response:
+    """POST quote."""
+    fields = call.fields
+    job_ids, changes = fields.ids("job_ids"), fields.changes()
+    printer_id = fields.text("printer_id", most=ID_CHARS_MAX, needed=False)
+    fields.done()
+    _needs(call, "change" if changes else "release")
+    answer = await call.services.backend.quote(
+        call.signed_in, call.terminal, job_ids=job_ids, printer_id=printer_id, changes=changes
+    )
+    return ok(dict(answer))
+
+
+async def release(call: Call) -> Response:
+    """POST release."""
+    fields = call.fields
+    job_ids, changes, codes = fields.ids("job_ids"), fields.changes(), fields.texts("codes")
+    printer_id = fields.text("printer_id", most=ID_CHARS_MAX, needed=False)
+    key = fields.text("key", most=KEY_CHARS_MAX)
+    fields.done()
+    _needs(call, "release")
+    if changes:
+        _needs(call, "change")
+    answer = await call.services.backend.release(
+        call.signed_in, call.terminal, job_ids=job_ids, printer_id=printer_id, changes=changes, codes=codes, key=key
+    )
+    return ok(answer, status=202)
+
+
+async def delete(call: Call) -> Response:
+    """POST delete."""
+    job_ids = _job_ids(call)
+    _needs(call, "delete")
+    until = await call.services.backend.delete(call.signed_in, job_ids)
+    return ok({"undo_until": rfc3339(until), "job_ids": list(job_ids)})
+
+
+async def undo(call: Call) -> Response:
+    """POST undo."""
+    job_ids = _job_ids(call)
+    _needs(call, "delete")
+    await call.services.backend.undo(call.signed_in, job_ids)
+    return ok({"job_ids": list(job_ids)})
+
+
+async def claim(call: Call) -> Response:
+    """POST claim: a job sent without a name, taken by its code."""
+    fields = call.fields
+    code = fields.text("code", most=CODE_CHARS_MAX)
+    fields.done()
+    _needs(call, "claim")
+    return ok({"job_id": await call.services.backend.claim(call.signed_in, code)})
+
+
+async def cancel(call: Call) -> Response:
+    """POST cancel."""
+    fields = call.fields
+    job_id = fields.text("job_id", most=ID_CHARS_MAX)
+    fields.done()
+    _needs(call, "delete")
+    await call.services.backend.cancel(call.signed_in, job_id)
+    return ok({"job_id": job_id})
+
+
+async def preview(call: Call) -> Response:
+    """GET preview/JOB: the first page as PNG."""
+    _needs(call, "titles")
+    job_id = str(call.request.path_params["job_id"])[:ID_CHARS_MAX]
+    return Response(
+        await call.services.backend.preview(call.signed_in, job_id), media_type="image/png", headers=NO_STORE
+    )
+
+
+async def _not_found(_request: Request, _error: Exception) -> Response:
+    return refused(Refusal("There is nothing here.", code="not-found"))
+
+
+async def _bug(_request: Request, _error: Exception) -> Response:
+    error = {"code": "internal-error", "message": "Something went wrong here. It has been noted.", "details": []}
+    return ok({"error": error}, status=500)
+
+
+def create_terminal_api(services: TerminalServices) -> Starlette:
+    """The terminal API as an ASGI application that answers below `/terminal/v1`."""
+
+    def post(path: str, handler: Any, **options: Any) -> Route:
+        return Route(PREFIX + path, signed(services, handler, **options), methods=["POST"])
+
+    def get(path: str, handler: Any, **options: Any) -> Route:
+        return Route(PREFIX + path, signed(services, handler, **options), methods=["GET"])
+
+    routes = [
+        Route(PREFIX + "/enrol", unsigned(Enrolments(services)), methods=["POST"]),
+        post("/session", open_session, needs_session=False),
+        post("/heartbeat", heartbeat, needs_session=False),
+        get("/events", events, needs_session=False),
+        get("/jobs", jobs),
+        get("/preview/{job_id}", preview),
+        post("/quote", quote, is_use=True, money=True),
+        post("/release", release, is_use=True, money=True),
+        post("/delete", delete, is_use=True, money=True),
+        post("/undo", undo, is_use=True, money=True),
+        post("/claim", claim, is_use=True),
+        post("/cancel", cancel, is_use=True),
+        post("/extend", extend),
+        post("/logout", logout),
+    ]
+    return Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_found, 500: _bug})
+
+
+def _job_ids(call: Call) -> tuple[str, ...]:
+    fields = call.fields
+    job_ids = fields.ids("job_ids")
+    fields.done()
+    return job_ids
+
+
+def _needs(call: Call, right: str) -> None:
+    """Go on only if this kind of session may.
+
+    Raises:
+        StepUpNeeded: a card alone may not; the password opens it.
+    """
+    rights: Rights = call.signed_in.rights
+    if not getattr(rights, right):
+        raise StepUpNeeded("Sign in with your password for this.")

@@ -76,6 +76,7 @@ def _work(parts: Parts, verbs: Verbs) -> dict[str, Coroutine[object, object, Non
         "read": verbs.read.run(),
         "housekeep": verbs.housekeep.run(),
         "auto-release": verbs.auto.run(),
+        "printers": verbs.looks.run(),
         "mail": parts.sender.run(),
         "watchdog": systemd.feed_watchdog(),
     }

@@ -14,10 +14,12 @@ from daemon.workflows.deliver import Deliver
 from daemon.workflows.hold import Hold
 from daemon.workflows.housekeep import Housekeep
 from daemon.workflows.jobs import Jobs
+from daemon.workflows.looks import Looks
 from daemon.workflows.read import Read
 from daemon.workflows.recover import Recover
 from daemon.workflows.release import Release
 from daemon.workflows.settle import Settle
+from daemon.workflows.stand import Stand
 from daemon.workflows.submit import Submit
 
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ class Verbs:
     recover: Recover
     housekeep: Housekeep
     auto: AutoRelease
+    stand: Stand
+    looks: Looks
     personal_queue: str
 
 
@@ -79,6 +83,15 @@ def build_verbs(parts: Parts) -> Verbs:
         recover=Recover(house, deliver=deliver, settle=settle),
         housekeep=Housekeep(house, cancel, extra=extra),
         auto=AutoRelease(house, printers=parts.printers, release=release),
+        stand=Stand(
+            house,
+            jobs=jobs,
+            prices=parts.prices,
+            printers=parts.printers,
+            release=release,
+            has_preview=settings.kiosk.preview,
+        ),
+        looks=Looks(house, parts.printer_store, parts.printers, interval_s=settings.printers.check_interval_s),
         personal_queue=_personal_queue(settings),
     )
 

@@ -20,6 +20,9 @@ import structlog
 from daemon.kernel.errors import BadInput, Refusal, Unavailable
 
 if TYPE_CHECKING:
+    import uvicorn
+
+    from kiosk.agent import Agent
     from kiosk.identity import KioskConfig
 
 EXIT_OK, EXIT_USAGE, EXIT_UNAVAILABLE, EXIT_REFUSED = 0, 2, 3, 4
@@ -59,7 +62,7 @@ async def _serve(config: KioskConfig) -> int:
 
     from daemon.devices.readers.simulated import SimulatedReader
     from daemon.system import SystemClock, SystemDice
-    from kiosk import identity, server, service
+    from kiosk import identity, server
     from kiosk.agent import Agent
     from kiosk.languages import languages
     from kiosk.link import DaemonLink
@@ -93,22 +96,29 @@ async def _serve(config: KioskConfig) -> int:
         screen = uvicorn.Server(settings)
         url = f"http://{config.screen_host}:{port}/?t={token}"
         identity.write_private(config.directory / URL_NAME, url.encode())
-        work = asyncio.create_task(agent.run(), name="agent")
         _stop_on_signals(screen)
         print(json.dumps({"event": "ready", "urls": {"kiosk": url}}), flush=True)
-        service.notify("READY=1")
-        feeding = asyncio.create_task(service.feed_watchdog(), name="watchdog")
         log.info("kiosk.ready", port=port)
-        serving = asyncio.create_task(screen.serve(sockets=[listener]), name="screen")
-        await asyncio.wait({serving, work}, return_when=asyncio.FIRST_COMPLETED)
-        screen.should_exit = screen.force_exit = True
-        await asyncio.wait({serving}, timeout=STOP_S)
-        feeding.cancel()
-        work.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await work
+        await _until_stopped(agent, screen, listener)
     (config.directory / URL_NAME).unlink(missing_ok=True)
     return EXIT_OK
+
+
+async def _until_stopped(agent: Agent, screen: uvicorn.Server, listener: socket.socket) -> None:
+    """Serves the screen while the agent works; the end of either, or a signal, ends both."""
+    from kiosk import service
+
+    work = asyncio.create_task(agent.run(), name="agent")
+    feeding = asyncio.create_task(service.feed_watchdog(), name="watchdog")
+    serving = asyncio.create_task(screen.serve(sockets=[listener]), name="screen")
+    service.notify("READY=1")
+    await asyncio.wait({serving, work}, return_when=asyncio.FIRST_COMPLETED)
+    screen.should_exit = screen.force_exit = True
+    await asyncio.wait({serving}, timeout=STOP_S)
+    feeding.cancel()
+    work.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await work
 
 
 def _log_to_stderr() -> None:

@@ -15,7 +15,10 @@ COLUMNS = {
     "pot": "POT", "kind": "KIND", "available": "AVAILABLE", "balance": "BALANCE", "reserved": "RESERVED",
     "limit": "LIMIT", "next_grant_at": "NEXT GRANT",
 }  # fmt: skip
-STATEMENT = {"at": "WHEN", "text": "WHAT", "amount": "AMOUNT", "balance": "BALANCE", "reason": "WHY", "actor": "BY"}
+STATEMENT = {
+    "at": "WHEN", "kind": "WHAT", "pot": "POT", "amount": "AMOUNT", "balance_after": "BALANCE", "reason": "WHY",
+    "actor": "BY",
+}  # fmt: skip
 
 
 def show(context: Context) -> int:

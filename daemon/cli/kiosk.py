@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from daemon.cli import secret_input
 from daemon.cli.command import Command, Context, UsageError, argument
 
 
 def enrol(context: Context) -> int:
+    options = context.options
+    if options.code != "-":
+        raise UsageError("the code never stands in the arguments: --code - reads it from standard input")
+    code = secret_input.typed("enrolment code")
     from kiosk import cli
 
-    return cli.enrol(context.options)
+    return cli.enrol(
+        daemon_url=options.daemon, code=code, directory=options.dir, as_json=context.as_json, reader=options.reader
+    )
 
 
 def run(context: Context) -> int:
@@ -16,7 +23,7 @@ def run(context: Context) -> int:
 
     if not context.options.config:
         raise UsageError("which terminal? --config KDIR/kiosk.toml")
-    return cli.run(context.options)
+    return cli.run(config=context.options.config, as_json=context.as_json)
 
 
 COMMANDS = (

@@ -41,8 +41,8 @@ class _State(argparse.Action):
         setattr(namespace, "state_filter" if values in self._words else "state", values)
 
 
-def _common(state_words: Sequence[str] = ()) -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+def _common(state_words: Sequence[str] = ()) -> _Parser:
+    common = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
     group = common.add_argument_group("everywhere")
     text = "the installation's state directory (or HOLDFAST_STATE)"
     if state_words:

@@ -34,3 +34,10 @@ def prompted(what: str) -> str:
     if getpass.getpass("Once more: ") != first:
         raise UsageError("the two differ; nothing was changed")
     return first
+
+
+def typed(what: str) -> str:
+    """Asked for once at a terminal, without echo, or read from standard input."""
+    if sys.stdin.isatty():
+        return getpass.getpass(f"{what.capitalize()}: ")
+    return from_stdin(what)

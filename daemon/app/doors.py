@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from daemon.app.ipp_backend import IppBackend
 from daemon.app.services import api_services
 from daemon.auth import tls
+from daemon.notices.event_store import EventStore
+from daemon.notices.feed import EventFeed
 from daemon.web.https import WebServer, listen_admin, listen_tcp
 from daemon.web.ipp.addresses import Ports
 from daemon.web.ipp.front import IppFront
 from daemon.web.ipp.http import HttpLimits
 from daemon.web.ipp.listener import IppListener
 from daemon.web.ipp.queues import Queues, QueueView, Rule
+from daemon.web.site import create_site
+from daemon.web.terminal.door import ScreenLimits, TerminalServices
+from daemon.web.terminal.house import HouseBackend, KioskPolicy
+from daemon.web.terminal.routes import create_terminal_api
 
 if TYPE_CHECKING:
     import socket
@@ -24,6 +30,7 @@ if TYPE_CHECKING:
     from daemon.app.verbs import Verbs
     from daemon.settings import Queue, Settings
 
+TERMINAL_PREFIX = "/terminal"
 QUEUE_SPACE = uuid.UUID("6f2d2f0e-8f0a-5b1e-9b83-6b1a5f0f6d11")
 """Name space of queue UUIDs: one installation's queue of one name keeps its UUID for ever."""
 
@@ -37,6 +44,7 @@ class Doors:
         self._sockets = sockets
         self._ipp: list[IppListener] = []
         self._web: list[WebServer] = []
+        self._feed = EventFeed(EventStore(parts.db))
 
     async def open(self) -> None:
         """Serve everywhere; what was opened is closed again when one cannot be.
@@ -52,7 +60,8 @@ class Doors:
             raise
 
     async def close(self) -> None:
-        """Stop accepting, let what is under way end within its grace."""
+        """Stop accepting, end event streams, let what is under way end within its grace."""
+        await self._feed.close()
         for listener in self._ipp:
             await listener.close()
         for server in self._web:
@@ -86,10 +95,10 @@ class Doors:
         await listener.start(sockets=given or listen_tcp(self._parts.settings.server.bind, port))
 
     async def _open_web(self) -> None:
-        from daemon.web.site import create_site
-
         parts, server = self._parts, self._parts.settings.server
-        site, admin = create_site(self._site_parts())
+        await self._feed.start()
+        terminals = create_terminal_api(terminal_services(parts, self._verbs, self._feed))
+        site, admin = create_site(api_services(parts, self._verbs), others={TERMINAL_PREFIX: terminals})
         context = tls.server_context(parts.tls)
         given = self._sockets.get("https") or listen_tcp(server.bind, server.api)
         self._web = [
@@ -99,8 +108,30 @@ class Doors:
         for one in self._web:
             await one.start()
 
-    def _site_parts(self) -> Any:
-        return api_services(self._parts, self._verbs)
+
+def terminal_services(parts: Parts, verbs: Verbs, feed: EventFeed) -> TerminalServices:
+    """What the terminal API stands on."""
+    kiosk = parts.settings.kiosk
+    backend = HouseBackend(
+        parts.house,
+        terminals=parts.terminal_store,
+        jobs=verbs.jobs,
+        cancel=verbs.cancel,
+        release=verbs.release,
+        prices=parts.prices,
+        printers=parts.printers,
+        converter=verbs.converter,
+        policy=KioskPolicy(preview=kiosk.preview),
+    )
+    return TerminalServices(
+        terminals=parts.terminals,
+        sessions=parts.sessions,
+        sign_in=parts.sign_in,
+        feed=feed,
+        backend=backend,
+        clock=parts.clock,
+        screen=ScreenLimits(kiosk.idle_s, kiosk.countdown_s, kiosk.languages),
+    )
 
 
 def queue_views(settings: Settings, files: tls.TlsFiles) -> Queues:

@@ -19,7 +19,6 @@ from daemon.workflows.read import Read
 from daemon.workflows.recover import Recover
 from daemon.workflows.release import Release
 from daemon.workflows.settle import Settle
-from daemon.workflows.stand import Stand
 from daemon.workflows.submit import Submit
 
 if TYPE_CHECKING:
@@ -44,7 +43,6 @@ class Verbs:
     recover: Recover
     housekeep: Housekeep
     auto: AutoRelease
-    stand: Stand
     looks: Looks
     personal_queue: str
 
@@ -83,14 +81,6 @@ def build_verbs(parts: Parts) -> Verbs:
         recover=Recover(house, deliver=deliver, settle=settle),
         housekeep=Housekeep(house, cancel, extra=extra),
         auto=AutoRelease(house, printers=parts.printers, release=release),
-        stand=Stand(
-            house,
-            jobs=jobs,
-            prices=parts.prices,
-            printers=parts.printers,
-            release=release,
-            has_preview=settings.kiosk.preview,
-        ),
         looks=Looks(house, parts.printer_store, parts.printers, interval_s=settings.printers.check_interval_s),
         personal_queue=_personal_queue(settings),
     )

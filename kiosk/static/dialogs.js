@@ -77,7 +77,7 @@ export const CodeDialog = ({ job, view, onClose }) => html`<${Entry} view=${view
 export const ClaimDialog = ({ view, onClose }) => html`<${Entry} view=${view} onClose=${onClose} heading=${t("claim.title")} text=${t("claim.text")} label=${t("claim.label")} onDone=${(code) => act({ do: "claim", code })} />`;
 
 export const PrinterDialog = ({ view, onClose }) => html`<${Dialog} title=${t("printer.choose")} onClose=${onClose}>
-  <div class="choices">${view.printers.map((printer) => html`<button key=${printer.printer_id} class="choice" aria-pressed=${String(printer.printer_id === view.printer_id)}
+  <div class="choices">${view.printers.map((printer) => html`<button key=${printer.printer_id} class="choice stack" aria-pressed=${String(printer.printer_id === view.printer_id)}
     onClick=${() => { act({ do: "printer", printer_id: printer.printer_id }); onClose(); }}><${PrinterLine} printer=${printer} />${printer.location && html`<span class="dim">${printer.location}</span>`}</button>`)}</div>
-  <div class="row end"><button class="plain" onClick=${onClose}>${t("close")}</button></div>
+  <div class="row end"><span class="grow"></span><button class="plain" onClick=${onClose}>${t("close")}</button></div>
 <//>`;

@@ -53,14 +53,14 @@ const STEPS = [["day", 86400], ["hour", 3600], ["minute", 60]];
 /** "5 minutes ago", "in 23 hours". */
 export function relative(time) {
   const seconds = (Date.parse(time) - Date.now()) / 1000;
-  const format = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+  const format = new Intl.RelativeTimeFormat(language, { numeric: "auto", style: "short" });
   for (const [unit, size] of STEPS) {
     if (Math.abs(seconds) >= size) return format.format(Math.trunc(seconds / size), unit);
   }
   return format.format(Math.trunc(seconds / 60), "minute");
 }
 
-export const clock = () => new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" }).format(new Date());
+export const clock = () => new Intl.DateTimeFormat(language, { hour: "numeric", minute: "2-digit" }).format(new Date());
 
 /** A refusal's title and what to do next; a code without a text gets the general one. */
 export function refusal(code, data = {}) {

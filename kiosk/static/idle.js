@@ -6,7 +6,7 @@ import { act } from "./link.js";
 import { Heading, Icon } from "./ui.js";
 import { Notice } from "./notice.js";
 
-const CardArt = () => html`<svg class="art" viewBox="0 0 200 150" aria-hidden="true">
+const CardArt = () => html`<svg class="art" viewBox="0 -20 200 160" aria-hidden="true">
   <g class="waves"><path d="M70 40a46 46 0 0160 0"/><path d="M56 24a68 68 0 0188 0"/><path d="M42 8a90 90 0 01116 0"/></g>
   <g class="badge"><rect x="44" y="58" width="112" height="74" rx="10"/><circle cx="72" cy="88" r="11"/><path d="M56 117c2-12 30-12 32 0M102 82h38M102 96h38M102 110h24"/></g>
 </svg>`;

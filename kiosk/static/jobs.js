@@ -51,12 +51,11 @@ function Job({ view, job, open }) {
     <button class="job-main" role="checkbox" aria-checked=${String(job.chosen)} onClick=${press} disabled=${running}>
       <span class="box" aria-hidden="true">${job.chosen && html`<${Icon} name="check" />`}</span>
       <span class="job-words">
-        <span class="job-title"><bdi>${title(view, job)}</bdi></span>
+        <span class="job-line"><span class="job-title"><bdi>${title(view, job)}</bdi></span><span class="job-price">${running ? t("job.running") : money(price)}</span></span>
         <span class="job-facts">${facts(job).join(" · ")}${changed && html` <b class="changed">${t("job.changed")}</b>`}</span>
         ${wrong ? html`<span class="job-trouble"><${Icon} name=${wrong.icon} />${wrong.words}</span>`
           : html`<span class="job-times">${t("job.sent", { when: relative(job.created_at) })}${job.held_until ? html` · ${t("job.kept", { when: relative(job.held_until) })}` : ""}</span>`}
       </span>
-      <span class="job-price">${running ? t("job.running") : money(price)}</span>
     </button>
     <button class="plain square job-more" aria-label=${t("job.options", { title: title(view, job) })} aria-haspopup="dialog" onClick=${() => open({ kind: "job", job })}><${Icon} name="more" /></button>
   </li>`;
@@ -109,12 +108,14 @@ export function Jobs({ view, open }) {
     <section class="list">
       <div class="row list-head">
         <${Heading}>${t("jobs.title", { name: view.person.display_name })}<//>
-        ${view.jobs.length > 1 && html`<button class="plain" onClick=${() => act({ do: "choose_all", on: !view.all_chosen })}>${view.all_chosen ? t("choose.none") : t("choose.all")}</button>`}
       </div>
       <${Notice} view=${view} />
       ${view.jobs.length > 0 ? html`<ul>${view.jobs.map((job) => html`<${Job} key=${job.job_id} view=${view} job=${job} open=${openDialog} />`)}</ul>`
         : html`<div class="empty"><${Icon} name="page" /><p class="big">${loading ? t("busy.jobs") : t("jobs.none")}</p>${!loading && html`<p>${t("jobs.none.next")}</p>`}</div>`}
-      <button class="plain claim" onClick=${() => openDialog({ kind: "claim" })}><${Icon} name="key" />${t("claim.button")}</button>
+      <div class="row list-foot">
+        ${view.ready > 1 && html`<button class="plain grow" onClick=${() => act({ do: "choose_all", on: !view.all_chosen })}><${Icon} name="check" />${view.all_chosen ? t("choose.none") : t("choose.all")}</button>`}
+        <button class="plain grow" onClick=${() => openDialog({ kind: "claim" })}><${Icon} name="key" />${t("claim.button")}</button>
+      </div>
       <${Undo} view=${view} />
     </section>
     <${Rail} view=${view} open=${open} openDialog=${openDialog} />

@@ -37,12 +37,12 @@ function Run({ view, run }) {
 
 export function Progress({ view, open }) {
   return html`<main class="progress">
-    <div class="row list-head"><${Heading} class="grow">${t("progress.title")}<//><${Tools} view=${view} open=${open} /></div>
+    <div class="row list-head"><${Heading}>${t("progress.title")}<//><p class="dim">${t("progress.leave")}</p></div>
     <${Notice} view=${view} />
     <ul class="runs">${view.running.map((run) => html`<${Run} key=${run.job_id} view=${view} run=${run} />`)}</ul>
-    <p class="dim center">${t("progress.leave")}</p>
     <div class="row end">
       <button class="plain" onClick=${() => act({ do: "back" })}>${t("progress.more")}</button>
+      <${Tools} view=${view} open=${open} />
       <span class="grow"></span>
       <button class="primary" onClick=${() => act({ do: "logout" })}><${Icon} name="out" />${t("sign_out")}</button>
     </div>

@@ -25,6 +25,7 @@ export function SignIn({ view, open }) {
     fields.password.current.value = "";
     if (!cardOnly) fields.pin.current.select();
     setActive(cardOnly ? "password" : "pin");
+    if (!cardOnly) setLetters(false);
   }, [view.notice]);
 
   const submit = (event) => {

@@ -11,7 +11,7 @@ const PATHS = {
   eye: "M2 12c4-8 16-8 20 0-4 8-16 8-20 0zM12 9a3 3 0 100 6 3 3 0 000-6z",
   text: "M3 19l5-14 5 14M4.7 14.5h6.6M14 19l3.5-9.5L21 19M15.2 16h4.6", out: "M14 4h5v16h-5M10 8l-4 4 4 4M6 12h9",
   printer: "M7 9V3h10v6M7 17H4V9h16v8h-3M7 14h10v7H7z", warn: "M12 3l10 18H2zM12 10v5M12 18h.01", trash: "M4 7h16M9 7V4h6v3M6 7l1 14h10l1-14",
-  info: "M12 3a9 9 0 100 18 9 9 0 000-18zM12 11v6M12 7.5h.01", undo: "M4 9h10a6 6 0 010 12H9M8 5L4 9l4 4", key: "M14 10a5 5 0 11-2-2l9-1v4h-3v3h-3z",
+  info: "M12 3a9 9 0 100 18 9 9 0 000-18zM12 11v6M12 7.5h.01", undo: "M4 9h10a6 6 0 010 12H9M8 5L4 9l4 4", key: "M5 5h.01M12 5h.01M19 5h.01M5 12h.01M12 12h.01M19 12h.01M5 19h.01M12 19h.01M19 19h.01",
   card: "M3 6h18v12H3zM3 10h18M7 15h4", shift: "M12 4l8 8h-4v7H8v-7H4z", enter: "M20 5v8H6M10 9l-4 4 4 4", page: "M6 3h9l4 4v14H6zM15 3v4h4",
 };
 
@@ -57,7 +57,7 @@ export function LanguageDialog({ view, onClose }) {
     <div class="choices">${view.languages.map((code) => html`
       <button key=${code} class="choice" lang=${code} aria-pressed=${String(code === view.language)} onClick=${() => choose(code)}>${NAMES[code] ?? code}</button>`)}
     </div>
-    <div class="row end"><button class="plain" onClick=${onClose}>${t("close")}</button></div>
+    <div class="row end"><span class="grow"></span><button class="plain" onClick=${onClose}>${t("close")}</button></div>
   <//>`;
 }
 
@@ -69,7 +69,7 @@ export function DisplayDialog({ view, onClose }) {
         onClick=${() => act({ do: "display", option, on: !view.display[option] })}>
         <span>${t(`display.${option}`)}</span><span class="knob" aria-hidden="true"></span></button>`)}
     </div>
-    <div class="row end"><button class="plain" onClick=${onClose}>${t("close")}</button></div>
+    <div class="row end"><span class="grow"></span><button class="plain" onClick=${onClose}>${t("close")}</button></div>
   <//>`;
 }
 

@@ -42,7 +42,7 @@ async def metrics(services: Services, _actor: Annotated[Actor, Depends(needs(p.M
     """Figures for Prometheus."""
     if services.metrics is None:
         return JSONResponse({"error": {"code": "not-found", "message": "metrics are off", "details": []}}, 404)
-    return Response(services.metrics(), media_type=METRICS_TYPE)
+    return Response(await services.metrics(), media_type=METRICS_TYPE)
 
 
 @guarded_router.get(f"{PREFIX}/status", tags=["system"])

@@ -42,5 +42,5 @@ class ApiServices:
     tokens: Tokens
     release: Release | None
     health: Callable[[], Awaitable[Health]]
-    metrics: Callable[[], bytes] | None = None
+    metrics: Callable[[], Awaitable[bytes]] | None = None
     status: Callable[[], Awaitable[dict[str, Any]]] | None = None

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 PREVIEW_PIXELS_MAX = 400
 PREVIEW_WALL_S = 20.0
 PREVIEW_BYTES_MAX = 2 << 20
+HELD_BYTES_MAX = 8 << 20
+DELIVER_CPU_S_PER_PAGE = 10
+DELIVER_CPU_S_MAX = 7200
 DELIVER_WALL_S = 3600.0
 """Wall clock of a conversion, without the time the printer is waited for; the processor limit holds besides."""
 
@@ -32,6 +35,9 @@ class Converter:
     async def prepare(self, read: Read, *, plan: DeliveryPlan, facts: DocumentFacts) -> AsyncIterator[bytes]:
         """The bytes to send to the printer, in pieces.
 
+        The first `HELD_BYTES_MAX` are held back until they are complete or exceeded, so that a document that turns out
+        not to be convertible is most often refused before its first byte has left.
+
         Raises:
             DocumentRefused: the document cannot be converted (also in the middle of the stream).
             Unavailable: no worker can be had now.
@@ -41,15 +47,30 @@ class Converter:
                 yield chunk
             return
         is_finished = False
+        held: list[bytes] | None = []
+        held_bytes = 0
+        pages = facts.page_count * plan.copies
+        cpu_s = min(self._workshop.limits.cpu_s + DELIVER_CPU_S_PER_PAGE * pages, DELIVER_CPU_S_MAX)
         async with self._workshop.job(
-            "deliver", read, _request(plan, facts), wall_s=DELIVER_WALL_S, is_delivery=True
+            "deliver", read, _request(plan, facts), wall_s=DELIVER_WALL_S, cpu_s=cpu_s, is_delivery=True
         ) as job:
             async for kind, body in job.frames():
-                if kind == DATA:
-                    yield body
                 is_finished = kind == RESULT
+                if is_finished:
+                    break
+                if held is None:
+                    yield body
+                    continue
+                held.append(body)
+                held_bytes += len(body)
+                if held_bytes > HELD_BYTES_MAX:
+                    for piece in held:
+                        yield piece
+                    held = None
         if not is_finished:
             raise DocumentRefused("the document could not be converted")
+        for piece in held or ():
+            yield piece
 
     async def preview(self, read: Read, *, page: int = 1, pixels_max: int = PREVIEW_PIXELS_MAX) -> bytes:
         """A PNG of one page (counted from 1), no side longer than `pixels_max`.

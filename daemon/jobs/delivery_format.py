@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from daemon.jobs.facts import JPEG, PDF, PWG, RASTER_FORMATS, URF, DocumentFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from daemon.jobs.abilities import Capabilities
     from daemon.jobs.ticket import Ticket
@@ -21,12 +21,17 @@ DRAFT, HIGH = 3, 5
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The format to send; the raster fields matter for raster output only."""
+    """The format to send.
+
+    The raster fields matter for raster output only; an empty `raster_type` keeps every page's own kind and resolution.
+    `needs_grey` means RGB pages without colour, for a printer that takes grey ones only.
+    """
 
     format: str
     raster_type: str = ""
     resolution: tuple[int, int] = (RESOLUTION_PREFERRED, RESOLUTION_PREFERRED)
     sheet_back: str = "normal"
+    needs_grey: bool = False
 
 
 def choose_target(ticket: Ticket, facts: DocumentFacts, capabilities: Capabilities) -> Target | None:
@@ -35,10 +40,15 @@ def choose_target(ticket: Ticket, facts: DocumentFacts, capabilities: Capabiliti
     if not formats:
         return Target(facts.format)
     if facts.format in formats and _fits_as_it_is(ticket, facts, capabilities):
-        return _raster_target(facts.format, ticket, facts, capabilities) or Target(facts.format)
+        kinds, _ = _raster_abilities(facts.format, capabilities)
+        return Target(
+            facts.format,
+            resolution=_best_resolution(ticket, ()),
+            sheet_back=_sheet_back(facts.format, capabilities),
+            needs_grey=bool(kinds) and any(kind not in kinds for kind, _ in _rasters(facts)),
+        )
     if PDF in formats:
-        resolution = _best_resolution(ticket, ()) if facts.format != JPEG else (RESOLUTION_PREFERRED,) * 2
-        return Target(PDF, resolution=resolution)
+        return Target(PDF, resolution=_best_resolution(ticket, ()))
     for raster in (PWG, URF):
         if raster in formats:
             target = _raster_target(raster, ticket, facts, capabilities)
@@ -55,10 +65,11 @@ def _fits_as_it_is(ticket: Ticket, facts: DocumentFacts, capabilities: Capabilit
         if ticket.number_up > 1:
             return False
         kinds, resolutions = _raster_abilities(facts.format, capabilities)
-        for raster in facts.rasters:
-            kind, _, resolution = raster.partition("@")
-            is_known_kind = not kinds or kind in kinds or (ticket.is_monochrome and "sgray_8" in kinds)
-            if not is_known_kind or (resolutions and _parse_resolution(resolution) not in resolutions):
+        may_be_grey = "sgray_8" in kinds and (ticket.is_monochrome or not facts.is_color)
+        for kind, resolution in _rasters(facts):
+            if kinds and kind not in kinds and not may_be_grey:
+                return False
+            if resolutions and resolution not in resolutions:
                 return False
     return True
 
@@ -73,14 +84,18 @@ def _raster_target(
         return None
     kinds, resolutions = _raster_abilities(document_format, capabilities)
     colorful = facts.is_color and not ticket.is_monochrome
-    wanted = ("srgb_8", "sgray_8", "black_1") if colorful else ("sgray_8", "srgb_8", "black_1")
+    own = {kind for kind, _ in _rasters(facts)}
+    if colorful or (own == {"srgb_8"} and not ticket.is_monochrome):
+        wanted: tuple[str, ...] = ("srgb_8", "sgray_8", "black_1")
+    else:
+        wanted = ("sgray_8", "srgb_8", "black_1")
     kind = next((k for k in wanted if not kinds or k in kinds), None)
     if kind is None:
         return None
     return Target(
         document_format,
         raster_type=kind,
-        resolution=_best_resolution(ticket, resolutions),
+        resolution=_best_resolution(ticket, resolutions, own={resolution for _, resolution in _rasters(facts)}),
         sheet_back=_sheet_back(document_format, capabilities),
     )
 
@@ -103,8 +118,19 @@ def _sheet_back(document_format: str, capabilities: Capabilities) -> str:
     return next((names[k] for k in capabilities.urf if k in names), "normal")
 
 
-def _best_resolution(ticket: Ticket, offered: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    """The wanted resolution if offered, else by print-quality: draft the lowest, high the highest up to 600 dpi."""
+def _best_resolution(
+    ticket: Ticket,
+    offered: Sequence[tuple[int, int]],
+    *,
+    own: Collection[tuple[int, int]] = (),
+) -> tuple[int, int]:
+    """The resolution to draw at.
+
+    What a raster document already has, or what the ticket wants, if offered; else by print-quality: draft the lowest,
+    normal the lowest from 300 dpi, high the highest up to 600 dpi.
+    """
+    if len(own) == 1 and next(iter(own)) in offered:
+        return next(iter(own))
     if not offered:
         high = RESOLUTION_MAX if ticket.print_quality == HIGH else RESOLUTION_PREFERRED
         return (high, high)
@@ -120,6 +146,11 @@ def _best_resolution(ticket: Ticket, offered: Sequence[tuple[int, int]]) -> tupl
     return enough[0] if enough else usual[-1]
 
 
-def _parse_resolution(text: str) -> tuple[int, int]:
-    across, _, along = text.partition("x")
-    return int(across), int(along)
+def _rasters(facts: DocumentFacts) -> list[tuple[str, tuple[int, int]]]:
+    """(kind, resolution) of the kinds of page in a raster document."""
+    found = []
+    for raster in facts.rasters:
+        kind, _, resolution = raster.partition("@")
+        across, _, along = resolution.partition("x")
+        found.append((kind, (int(across), int(along))))
+    return found

@@ -5,6 +5,7 @@ Principles:
 - A document that needs no change is passed through byte for byte, with the ticket as IPP attributes.
 - What decides the price is done in the document, never left to the printer: page-ranges, number-up and grey are applied
   by us and not sent as attributes a second time. Only print-color-mode is also sent, and only as a promise kept.
+  (A printer without colour makes grey by itself; there a colour document is simply priced as monochrome.)
 - Copies and sides are the printer's work where it can do them; a raster file's headers are made to agree.
 - What the owner asked for and the printer cannot do is refused before anything is reserved, every wish by name.
 """
@@ -120,7 +121,7 @@ def plan(ticket: Ticket, facts: DocumentFacts, capabilities: Capabilities) -> De
         format=target.format,
         pages=() if chosen == everything else chosen,
         number_up=actual.number_up,
-        is_grey=actual.is_monochrome and facts.is_color,
+        is_grey=target.needs_grey or (facts.is_color and ticket.is_monochrome),
         copies=copies,
         media_um=media_size_um(counting.ticket_media(actual)),
         raster_type=target.raster_type,
@@ -210,7 +211,8 @@ def _takes(supported: Sequence[str], media: str) -> bool:
 def _settled_ticket(ticket: Ticket, facts: DocumentFacts, capabilities: Capabilities, unmet: list[Unmet]) -> Ticket:
     """The ticket as this printer will carry it out; wishes it cannot keep are added to `unmet`."""
     actual = ticket
-    if not ticket.is_monochrome and not capabilities.is_color:
+    says_color = bool(capabilities.is_color or capabilities.color_modes or capabilities.sides)
+    if not ticket.is_monochrome and says_color and not capabilities.is_color:
         is_surely_color = facts.is_color and COLOUR_ASSUMED not in facts.flags
         if ticket.print_color_mode == "color" and is_surely_color:
             unmet.append(Unmet("cannot-color", "color", "this printer cannot print in colour"))

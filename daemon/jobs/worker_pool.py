@@ -16,7 +16,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +152,7 @@ class Workshop:
         request: dict[str, Any],
         *,
         wall_s: float | None = None,
+        cpu_s: int | None = None,
         is_delivery: bool = False,
     ) -> AsyncIterator[WorkerJob]:
         """A worker with the document in its hands; leaving the block ends it, whatever it is doing.
@@ -170,7 +171,8 @@ class Workshop:
         finally:
             self._waiting -= 1
         try:
-            job = await self._launch(kind, read, request, wall_s or self.limits.wall_s)
+            limits = replace(self.limits, wall_s=wall_s or self.limits.wall_s, cpu_s=cpu_s or self.limits.cpu_s)
+            job = await self._launch(kind, read, request, limits)
             try:
                 yield job
             finally:
@@ -178,19 +180,19 @@ class Workshop:
         finally:
             slots.release()
 
-    async def _launch(self, kind: str, read: Read, request: dict[str, Any], wall_s: float) -> WorkerJob:
+    async def _launch(self, kind: str, read: Read, request: dict[str, Any], limits: WorkshopLimits) -> WorkerJob:
         await self.start()
         document = await self._memory_file(read)
         results, theirs = os.pipe2(os.O_CLOEXEC)
         identity, self._next_id = self._next_id, self._next_id + 1
         ended: asyncio.Future[_Exit] = asyncio.get_running_loop().create_future()
         self._exits[identity] = ended
-        limits = {
-            "memory_bytes": self.limits.memory_bytes,
-            "cpu_s": self.limits.cpu_s,
-            "allow_unconfined": self.limits.allow_unconfined,
+        told = {
+            "memory_bytes": limits.memory_bytes,
+            "cpu_s": limits.cpu_s,
+            "allow_unconfined": limits.allow_unconfined,
         }
-        order = {"id": identity, "kind": kind, "request": request, "limits": limits}
+        order = {"id": identity, "kind": kind, "request": request, "limits": told}
         try:
             if self._control is None:
                 raise WorkshopDown("the document reader ended")
@@ -204,7 +206,7 @@ class Workshop:
         finally:
             os.close(document)
             os.close(theirs)
-        return WorkerJob(self, identity, results, ended, wall_s=wall_s)
+        return WorkerJob(self, identity, results, ended, wall_s=limits.wall_s)
 
     async def _memory_file(self, read: Read) -> int:
         """The document in a sealed memory file: nobody can change it under the reader's eyes."""

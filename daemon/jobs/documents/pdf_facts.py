@@ -94,11 +94,13 @@ def _colors(document: pdfium.PdfDocument, pages: int, request: dict[str, Any]) -
     for index in range(min(pages, request["color_pages_max"])):
         if time.monotonic() > until:
             break
-        out.append(_is_color(document, index, request["color_tolerance"], request["color_dots_min"]))
+        color = page_color(document, index, tolerance=request["color_tolerance"], dots_min=request["color_dots_min"])
+        out.append(color)
     return out
 
 
-def _is_color(document: pdfium.PdfDocument, index: int, tolerance: int, dots_min: int) -> bool:
+def page_color(document: pdfium.PdfDocument, index: int, *, tolerance: int, dots_min: int) -> bool:
+    """Whether a page holds colour; one that cannot be drawn counts as colour."""
     try:
         page = document[index]
     except pdfium.PdfiumError:

@@ -18,6 +18,7 @@ from contextlib import suppress
 from typing import Any
 
 from daemon.jobs.documents import sandbox
+from daemon.jobs.documents.warm import warm
 from daemon.jobs.documents.work import run
 
 MESSAGE_BYTES_MAX = 160 << 10
@@ -32,6 +33,7 @@ def main(control_fd: int) -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the daemon decides when to end
     signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+    warm()
     gc.collect()
     gc.freeze()
     _say(control, {"ready": True, "sandbox": sandbox.abilities()})

@@ -9,6 +9,7 @@ from daemon.accounting.allowance import Profile
 from daemon.accounting.grant_store import GrantStore
 from daemon.accounting.store import LedgerStore
 from daemon.accounting.tariff_store import TariffStore
+from daemon.app.mail import open_mail
 from daemon.auth import keys, lockout, tls
 from daemon.auth.credentials import CredentialRules, Credentials
 from daemon.auth.keys import SecretBox
@@ -28,7 +29,6 @@ from daemon.jobs.delivery_store import DeliveryStore
 from daemon.jobs.queues import Believes, QueueRule
 from daemon.jobs.spool import Spool
 from daemon.jobs.store import JobStore
-from daemon.notices.outbox import Outbox
 from daemon.people.names import normalise
 from daemon.people.store import PeopleStore
 from daemon.workflows.grants import Grants
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from daemon.accounting.tariff import Tariff
     from daemon.kernel.clock import Clock
     from daemon.kernel.ids import Dice
+    from daemon.notices.outbox import Outbox
+    from daemon.notices.sender import Sender
     from daemon.settings import Settings
 
 DATABASE_NAME = "holdfast.db"
@@ -94,6 +96,7 @@ class Parts:
     rates: ConfiguredRates
     prices: Prices
     outbox: Outbox
+    sender: Sender | None
 
     async def close(self) -> None:
         """Files and threads, last."""
@@ -133,7 +136,7 @@ def _assemble(
     box = SecretBox(ring.box, dice)
     profiles = {name: Profile.of(name, one) for name, one in settings.profiles.items()}
     rates = ConfiguredRates(tariffs, profiles, TariffStore(db), default_profile=settings.people.default_profile)
-    outbox = Outbox(db, box=box, clock=clock, dice=dice, base_url=link_base(settings))
+    outbox, sender = open_mail(settings, db=db, box=box, clock=clock, dice=dice, page=link_base(settings))
     passwords = Passwords(ring.pepper)
     auth_store, token_store, people_store = AuthStore(db), TokenStore(db), PeopleStore(db)
     credentials = Credentials(
@@ -236,6 +239,7 @@ def _assemble(
         rates=rates,
         prices=Prices(house, default_tariff=settings.tariffs.default),
         outbox=outbox,
+        sender=sender,
     )
 
 

@@ -72,14 +72,16 @@ async def _serve(parts: Parts, verbs: Verbs, *, ready: Callable[[dict[str, str]]
 
 def _work(parts: Parts, verbs: Verbs) -> dict[str, Coroutine[object, object, None]]:
     """The daemon's own tasks, by name."""
-    return {
+    work = {
         "read": verbs.read.run(),
         "housekeep": verbs.housekeep.run(),
         "auto-release": verbs.auto.run(),
         "printers": verbs.looks.run(),
-        "mail": parts.sender.run(),
         "watchdog": systemd.feed_watchdog(),
     }
+    if parts.sender is not None:
+        work["mail"] = parts.sender.run()
+    return work
 
 
 async def _owned(name: str, work: Coroutine[object, object, None]) -> None:

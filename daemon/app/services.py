@@ -15,7 +15,7 @@ from daemon.workflows.printer_desk import PrinterDesk
 from daemon.workflows.terminal_desk import TerminalDesk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from daemon.app.parts import Parts
     from daemon.app.verbs import Verbs
@@ -30,7 +30,7 @@ class NoStopper:
         raise Unavailable(message, code="daemon-not-running", job_id=job.public_id)
 
 
-def api_services(parts: Parts, verbs: Verbs | None, *, metrics: Callable[[], bytes] | None = None) -> ApiServices:
+def api_services(parts: Parts, verbs: Verbs | None, *, metrics: Callable[[], Awaitable[bytes]] | None = None) -> ApiServices:
     """The services of a running daemon, or with `verbs` None of a command on its own."""
     settings, house = parts.settings, parts.house
     cancel = verbs.cancel if verbs is not None else Cancel(house, stopper=NoStopper())

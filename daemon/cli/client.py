@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from daemon.kernel.errors import Unavailable
+from daemon.settings import Log, Settings
 
 if TYPE_CHECKING:
     import httpx
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from daemon.settings import Settings
 
 TIMEOUT_S = 60.0
 CONNECT_TIMEOUT_S = 5.0
@@ -118,7 +118,9 @@ async def connected(settings: Settings, *, needs_daemon: bool = False) -> AsyncI
     if needs_daemon:
         raise DaemonNeeded("the daemon is not running here; start it with `holdfast daemon --config FILE`")
     from daemon.app import offline
+    from daemon.cli.logs import log_to_stderr
 
+    log_to_stderr(Log(level="warning", format="text"))
     async with offline(settings) as app:
         local = httpx.ASGITransport(app=LocalDoor(app), raise_app_exceptions=True)
         async with httpx.AsyncClient(transport=local, base_url=BASE_URL, timeout=TIMEOUT_S) as http:

@@ -171,6 +171,9 @@ class Recipient(Protocol):
     def name(self) -> str: ...
 
     @property
+    def display_name(self) -> str: ...
+
+    @property
     def email(self) -> str: ...
 
     @property

@@ -121,7 +121,7 @@ class ChainCheck:
 
     def block(self, block: Row, transfers: Sequence[Row]) -> Iterator[Mismatch]:
         """The mismatches of one block; `transfers` are those after the last block up to this one's end."""
-        name = str(block["id"])
+        name = str(block["last_id"])
         prev = self.head or chain.GENESIS
         if block["prev"] != prev:
             yield Mismatch("ledger_block", name, f"prev {prev.hex()}", f"prev {block['prev'].hex()}")

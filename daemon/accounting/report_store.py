@@ -48,9 +48,8 @@ _VERSION = "PRAGMA user_version"
 _PAGES = "PRAGMA quick_check(20)"
 _FOREIGN = "PRAGMA foreign_key_check"
 
-_BLOCKS = (
-    """SELECT id, first_id, last_id, rows, prev, hash FROM ledger_block WHERE id>:after ORDER BY id LIMIT :count"""
-)
+_BLOCKS = """SELECT first_id, last_id, rows, prev, hash FROM ledger_block WHERE last_id>:after
+    ORDER BY last_id LIMIT :count"""
 _TRANSFERS = f"""SELECT {chain.TRANSFER_COLUMNS} FROM transfer WHERE id>:after AND id<=:last ORDER BY id"""
 _AUDIT = """SELECT id, at_us, actor, action, subject, detail, prev, hash FROM audit WHERE id>:after
     ORDER BY id LIMIT :count"""
@@ -116,9 +115,9 @@ class ReportStore:
 
     async def blocks(self) -> AsyncIterator[tuple[Row, list[Row]]]:
         """Every block with the transfers since the block before."""
-        after = last = 0
+        last = 0
         while True:
-            blocks = await self._db.read(_BLOCKS, after=after, count=BLOCKS_PER_READ)
+            blocks = await self._db.read(_BLOCKS, after=last, count=BLOCKS_PER_READ)
             if not blocks:
                 return
             rows = await self._db.read(_TRANSFERS, after=last, last=blocks[-1]["last_id"])
@@ -129,7 +128,7 @@ class ReportStore:
                     end += 1
                 yield block, rows[at:end]
                 at = end
-            after, last = blocks[-1]["id"], blocks[-1]["last_id"]
+            last = blocks[-1]["last_id"]
 
     async def audit(self) -> AsyncIterator[Row]:
         """The audit log, oldest first."""

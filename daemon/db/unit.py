@@ -83,7 +83,7 @@ class Unit:
     promised before (settlements, states of paper already out): they may use the last reserve of a full disk.
     """
 
-    __slots__ = ("answer", "answer_from", "audits", "digest", "essential", "key", "statements")
+    __slots__ = ("answer", "answer_from", "audits", "digest", "essential", "has_event", "key", "statements")
 
     def __init__(
         self, *, key: bytes | None = None, digest: bytes | None = None, answer: str = "{}", essential: bool = False
@@ -99,6 +99,7 @@ class Unit:
         self.statements: list[Statement] = []
         self.audits: list[AuditEntry] = []
         self.answer_from: Statement | None = None
+        self.has_event = False
 
     def add(self, sql: str, /, *, rows: int | None = None, refusal: str = "conflict", **params: object) -> None:
         """Append a statement; `params` by name (`:name`), `rows` and `refusal` as in `Statement`."""
@@ -117,6 +118,7 @@ class Unit:
 
     def event(self, event: Event, at_us: int) -> None:
         """Append an event; watchers see it after the commit."""
+        self.has_event = True
         self.add(_EVENT, topic=event.topic, subject=event.subject, user_id=event.user_id, at_us=at_us)
 
     def audit(self, *, actor: str, action: str, subject: str, detail: dict[str, object], at_us: int) -> None:

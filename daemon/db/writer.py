@@ -28,7 +28,7 @@ _SEAL_READ = f"SELECT {chain.TRANSFER_COLUMNS} FROM transfer WHERE id>? ORDER BY
 _SEAL = "INSERT INTO ledger_block(first_id, last_id, rows, prev, hash) VALUES(?,?,?,?,?)"
 _AUDIT = "INSERT INTO audit(at_us, actor, action, subject, detail, prev, hash) VALUES(?,?,?,?,?,?,?)"
 _LAST_AUDIT = "SELECT hash FROM audit ORDER BY id DESC LIMIT 1"
-_LAST_BLOCK = "SELECT hash FROM ledger_block ORDER BY id DESC LIMIT 1"
+_LAST_BLOCK = "SELECT hash FROM ledger_block ORDER BY last_id DESC LIMIT 1"
 _LAST_TRANSFER = "SELECT id, at_us FROM transfer ORDER BY id DESC LIMIT 1"
 _LAST_EVENT = "SELECT coalesce(max(seq), 0) FROM event"
 
@@ -67,15 +67,13 @@ class _WriteAgain(Exception):
 class _Heads:
     """What the next row chains to; replaced only once the commit succeeded."""
 
-    __slots__ = ("at_us", "audit", "block", "event_seq", "seq")
+    __slots__ = ("at_us", "audit", "block", "seq")
 
-    def __init__(self, *, seq: int, at_us: int, block: bytes, audit: bytes, event_seq: int) -> None:
-        self.seq, self.at_us, self.block, self.audit, self.event_seq = seq, at_us, block, audit, event_seq
+    def __init__(self, *, seq: int, at_us: int, block: bytes, audit: bytes) -> None:
+        self.seq, self.at_us, self.block, self.audit = seq, at_us, block, audit
 
     def copy(self) -> _Heads:
-        return _Heads(
-            seq=self.seq, at_us=self.at_us, block=self.block, audit=self.audit, event_seq=self.event_seq
-        )  # fmt: skip
+        return _Heads(seq=self.seq, at_us=self.at_us, block=self.block, audit=self.audit)
 
 
 class WriterConnection(sqlite3.Connection):
@@ -85,7 +83,7 @@ class WriterConnection(sqlite3.Connection):
         super().__init__(*args, **kwargs)
         threading.current_thread().name = "ledger-writer"
         self._heads: _Heads | None = None
-        self._next = _Heads(seq=0, at_us=0, block=chain.GENESIS, audit=chain.GENESIS, event_seq=0)
+        self._next = _Heads(seq=0, at_us=0, block=chain.GENESIS, audit=chain.GENESIS)
         self._run: Callable[..., sqlite3.Cursor] = super().execute
 
     def execute(self, sql: str, parameters: Any = (), /) -> Any:
@@ -114,7 +112,8 @@ class WriterConnection(sqlite3.Connection):
                     raise results[-1] if isinstance(results[-1], Exception) else sqlite3.OperationalError("lost")
             if self._next.seq > heads.seq:
                 self._seal(heads.seq)
-            results.event_seq = self._next.event_seq = self._last_event(self._next.event_seq)
+            if any(unit.has_event for unit in batch.units):
+                results.event_seq = int(run(_LAST_EVENT).fetchone()[0])
             run("COMMIT")
         except BaseException:
             if self.in_transaction:
@@ -122,10 +121,6 @@ class WriterConnection(sqlite3.Connection):
             raise
         self._heads = self._next
         return results
-
-    def _last_event(self, known: int) -> int:
-        # max(seq) is one step to the end of the primary key: cheaper than parsing statements for events.
-        return int(self._run(_LAST_EVENT).fetchone()[0]) or known
 
     def _unit(self, unit: Unit, now_us: int, *, always_save: bool) -> UnitResult:
         parts = len(unit.statements) + len(unit.audits) + (unit.key is not None) + (unit.answer_from is not None)
@@ -216,8 +211,7 @@ class WriterConnection(sqlite3.Connection):
         transfer = self._run(_LAST_TRANSFER).fetchone() or (0, 0)
         block = self._run(_LAST_BLOCK).fetchone() or (chain.GENESIS,)
         audit = self._run(_LAST_AUDIT).fetchone() or (chain.GENESIS,)
-        event_seq = self._run(_LAST_EVENT).fetchone()[0]
-        return _Heads(seq=transfer[0], at_us=transfer[1], block=block[0], audit=audit[0], event_seq=event_seq)
+        return _Heads(seq=transfer[0], at_us=transfer[1], block=block[0], audit=audit[0])
 
 
 def _refused(error: sqlite3.IntegrityError, index: int, statement: Statement) -> Exception:

@@ -477,13 +477,13 @@ CREATE VIEW ledger_mismatch AS
 
 -- Tamper evidence: one block per commit over the transfers it added; see db/chain.py.
 CREATE TABLE ledger_block(
-  id INTEGER PRIMARY KEY AUTOINCREMENT, first_id INTEGER NOT NULL, last_id INTEGER NOT NULL CHECK(last_id>=first_id),
+  last_id  INTEGER PRIMARY KEY,
+  first_id INTEGER NOT NULL CHECK(first_id BETWEEN 1 AND last_id),
   rows BLOB NOT NULL,                    -- 8 bytes per transfer in id order: a difference names its row
   prev BLOB NOT NULL, hash BLOB NOT NULL
 ) STRICT;
-CREATE UNIQUE INDEX ledger_block_last ON ledger_block(last_id);
 CREATE TRIGGER block_new BEFORE INSERT ON ledger_block BEGIN
-  SELECT RAISE(ABORT,'ledger:append-only') WHERE EXISTS(SELECT 1 FROM ledger_block WHERE id=NEW.id OR last_id>=NEW.first_id);
+  SELECT RAISE(ABORT,'ledger:append-only') WHERE EXISTS(SELECT 1 FROM ledger_block WHERE last_id>=NEW.first_id);
 END;
 CREATE TRIGGER block_no_update BEFORE UPDATE ON ledger_block BEGIN SELECT RAISE(ABORT,'ledger:append-only'); END;
 CREATE TRIGGER block_no_delete BEFORE DELETE ON ledger_block BEGIN SELECT RAISE(ABORT,'ledger:append-only'); END;

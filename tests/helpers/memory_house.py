@@ -27,11 +27,18 @@ class MemoryHouse:
     """`auto` queues pass jobs on by themselves: `start_s` until processing, `print_s` until completed."""
 
     def __init__(
-        self, clock, *, auto=(), start_s=0.0, print_s=1.0, ready_media=("iso_a4_210x297mm", "na_letter_8.5x11in")
+        self,
+        clock,
+        *,
+        auto=(),
+        start_s=0.0,
+        print_s=1.0,
+        media_wait_s=15.0,
+        ready_media=("iso_a4_210x297mm", "na_letter_8.5x11in"),
     ):
         self.clock = clock
         self.auto = set(auto)
-        self.start_s, self.print_s = start_s, print_s
+        self.start_s, self.print_s, self.media_wait_s = start_s, print_s, media_wait_s
         self.ready_media = set(ready_media)
         self.jobs = {}
         self.documents = {}
@@ -227,11 +234,8 @@ class MemoryHouse:
     def _tick(self):
         now = self.clock.now_us()
         for job in list(self.jobs.values()):
-            if (
-                job.state == "processing"
-                and self._is_ready(job)
-                and now - job.processing_at_us > self.print_s * 1_000_000
-            ):
+            least_s = self.print_s if self._is_ready(job) else self.media_wait_s
+            if job.state == "processing" and now - job.processing_at_us > least_s * 1_000_000:
                 self._put(
                     job,
                     state="completed",

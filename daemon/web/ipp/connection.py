@@ -11,6 +11,7 @@ import asyncio
 import ssl
 from collections import deque
 from email.utils import formatdate
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
 import h11
@@ -191,7 +192,7 @@ class Connection(asyncio.Protocol):
             begun = await self.owner.handler.begin(head)
             if isinstance(begun, Reply):
                 return begun
-            return await begun(self._body())
+            return await begun(self._body(expects=head.headers.get("expect", "") != ""))
         except BodyTooLarge:
             return plain(413, is_last=True)
         except TimeoutError:
@@ -260,8 +261,11 @@ class Connection(asyncio.Protocol):
         elif self._is_eof or self._is_lost:
             self._http.receive_data(b"")
 
-    async def _body(self) -> AsyncIterator[bytes]:
+    async def _body(self, *, expects: bool = False) -> AsyncIterator[bytes]:
         """The request's body as it arrives; asking for it is what sends `100 Continue`.
+
+        It is sent even if some of the body is here already: CUPS sends the attributes at once and then waits up to a
+        second for the permission to go on.
 
         Raises:
             BodyTooLarge: more bytes than the listener takes.
@@ -274,6 +278,9 @@ class Connection(asyncio.Protocol):
                 event = self._http.next_event()
             except h11.RemoteProtocolError as error:
                 raise ClientGone("the body broke off") from error
+            if expects and event is not h11.PAUSED and not isinstance(event, h11.EndOfMessage):
+                expects = False
+                await self._send(h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue"))
             if isinstance(event, h11.Data):
                 received += len(event.data)
                 if received > self._limits.body_bytes_max:
@@ -282,8 +289,6 @@ class Connection(asyncio.Protocol):
             elif isinstance(event, h11.EndOfMessage):
                 return
             elif event is h11.NEED_DATA:
-                if self._http.they_are_waiting_for_100_continue:
-                    await self._send(h11.InformationalResponse(status_code=100, headers=[]))
                 self._check_rate(received, started_s)
                 await self._feed(timeout_s=self._limits.body_stall_s)
             else:
@@ -317,7 +322,9 @@ class Connection(asyncio.Protocol):
             headers += [("Content-Type", reply.content_type), ("Content-Length", str(len(reply.body)))]
         if reply.is_last:
             headers.append(("Connection", "close"))
-        events: list[h11.Event] = [h11.Response(status_code=reply.status, headers=headers)]
+        events: list[h11.Event] = [
+            h11.Response(status_code=reply.status, headers=headers, reason=HTTPStatus(reply.status).phrase)
+        ]
         if head is None or head.method != "HEAD":
             events.append(h11.Data(data=reply.body))
         await self._send(*events, h11.EndOfMessage())
@@ -359,8 +366,8 @@ class Connection(asyncio.Protocol):
         assert context is not None
         assert old is not None
         self._http.next_event()
-        await self._send(h11.InformationalResponse(
-            status_code=101, headers=[("Connection", "Upgrade"), ("Upgrade", "TLS/1.2, HTTP/1.1")]))  # fmt: skip
+        headers = [("Connection", "Upgrade"), ("Upgrade", "TLS/1.2, HTTP/1.1")]
+        await self._send(h11.InformationalResponse(status_code=101, headers=headers, reason=b"Switching Protocols"))
         if self._chunks or self._http.trailing_data[0]:
             return False  # bytes sent before our 101 would be plain text inside what must be TLS
         new = await asyncio.get_running_loop().start_tls(

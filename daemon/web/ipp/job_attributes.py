@@ -126,7 +126,7 @@ def _description(job: Job, base: Base) -> dict[str, Values]:
 
 
 def _counts(job: Job) -> dict[str, Values]:
-    """Sizes known so far; those of the document stay `unknown` until it has been read."""
+    """Sizes known so far; those of the document have no value until it has been read."""
     counts, facts = job.counts, job.facts
     pages = len(facts.pages) if facts else None
     known = {
@@ -135,7 +135,7 @@ def _counts(job: Job) -> dict[str, Values]:
         "job-impressions": counts.impressions if counts else None,
         "job-media-sheets": counts.sheets if counts else None,
     }
-    found = {name: build.unknown() if value is None else build.integer(value) for name, value in known.items()}
+    found = {name: build.no_value() if value is None else build.integer(value) for name, value in known.items()}
     is_done = job.state == "completed"
     found["job-impressions-completed"] = build.integer(job.printed_impressions or 0)
     found["job-media-sheets-completed"] = build.integer(job.printed_sheets or 0)

@@ -98,6 +98,7 @@ def _request(plan: DeliveryPlan, facts: DocumentFacts) -> dict[str, Any]:
         "page_count": facts.page_count,
         "number_up": plan.number_up,
         "is_grey": plan.is_grey,
+        "is_rewritten": plan.is_rewritten,
         "copies": plan.copies,
         "copies_sent": int(plan.attributes.get("copies", 1)),
         "sides": plan.ticket.sides,

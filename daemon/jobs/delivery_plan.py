@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from daemon.jobs import counting
 from daemon.jobs.delivery_format import RESOLUTION_PREFERRED, choose_target
-from daemon.jobs.facts import COLOUR_ASSUMED, RASTER_FORMATS, DocumentFacts, media_size_um
+from daemon.jobs.facts import COLOUR_ASSUMED, PAGE_COUNT_DIFFERS, RASTER_FORMATS, DocumentFacts, media_size_um
 from daemon.jobs.ticket import ONE_SIDED, Ticket
 from daemon.kernel.errors import Refusal
 
@@ -140,7 +140,13 @@ def _can_order(ticket: Ticket, capabilities: Capabilities) -> bool:
 
 
 def _needs_rewriting(draft: DeliveryPlan, facts: DocumentFacts) -> bool:
-    """True when a raster file's own headers contradict the plan, so it cannot be passed through as it is."""
+    """True when the file as it is would not print what is priced.
+
+    A raster file's headers may contradict the plan; of a PDF whose page count is doubtful the printer might find more
+    pages than were counted, or fewer.
+    """
+    if PAGE_COUNT_DIFFERS in facts.flags:
+        return True
     if facts.format not in RASTER_FORMATS or draft.format != facts.format:
         return False
     if facts.copies > 1 and facts.copies != draft.attributes.get("copies", 1):

@@ -36,6 +36,8 @@ WAITING_MAX = 256
 MESSAGE_BYTES_MAX = 160 << 10
 CONTROL_BYTES_MAX = 4096
 SPARE_WALL_S = 5.0
+OUT_OF_MEMORY_SHARE = 0.5
+"""A worker that crashed with more than this of its memory in use ran out of it: the libraries do not always check."""
 _ROOT = Path(__file__).resolve().parents[2]
 _COMMAND = """
 import sys
@@ -360,8 +362,9 @@ class WorkerJob:
         except TimeoutError:
             return _too_slow()
         number = -how.status
+        is_out_of_memory = how.memory_bytes > self._shop.limits.memory_bytes * OUT_OF_MEMORY_SHARE
         log.warning("worker.died", status=how.status, cpu_s=round(how.cpu_s, 2), memory_bytes=how.memory_bytes)
-        if number in _BROKEN_READER:
+        if number in _BROKEN_READER and not is_out_of_memory:
             return DocumentRefused("the document is damaged and cannot be read", code="document-format-error")
         return DocumentRefused(
             "the document needs more memory or time than one document may use",

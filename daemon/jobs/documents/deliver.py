@@ -100,6 +100,7 @@ def _is_packed_enough(content: mmap, request: dict[str, Any], target: str) -> bo
 def _as_pdf(kind: str, content: mmap, request: dict[str, Any], *, with_copies: bool) -> mmap | io.BytesIO:
     """The document as PDF, with pages, number-up and perhaps copies applied."""
     is_changed = bool(request["pages"]) or request["number_up"] > 1 or (with_copies and request["copies"] > 1)
+    is_changed = is_changed or (kind == PDF and request["is_rewritten"])
     if kind == PDF:
         if not is_changed:
             return content

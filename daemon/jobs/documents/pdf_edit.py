@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BLANK = -1
+UNCHANGED: dict[str, Any] = {"pages": [], "number_up": 1, "copies": 1}
 _NOT_FOR_PAPER = (
     "/Outlines", "/Names", "/Dests", "/StructTreeRoot", "/PageLabels", "/OpenAction", "/AA", "/Threads", "/Collection",
 )  # fmt: skip

@@ -18,6 +18,7 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
 from daemon.jobs.documents.frames import Refuse
+from daemon.jobs.documents.pdf_edit import UNCHANGED, edited
 from daemon.jobs.documents.source import open_file, open_pdfium, open_pikepdf, too_many_pages, tree_leaves
 from daemon.jobs.facts import COLOUR_ASSUMED, PAGE_COUNT_DIFFERS, PDF, UM_PER_POINT, DocumentFacts, PageFact, media_name
 
@@ -35,13 +36,14 @@ def facts(content: mmap, request: dict[str, Any]) -> DocumentFacts:
         Refuse: damaged, locked with a password, or too many pages.
     """
     document = open_pdfium(content)
-    seen = len(document)
-    if seen > request["pages_max"]:
+    if len(document) > request["pages_max"]:
         raise too_many_pages(request["pages_max"])
     flags: list[str] = []
-    units = _user_units(request["pages_max"])
-    if len(units) != seen:
+    units, said = _tree(request["pages_max"])
+    if not len(units) == len(document) == said:
         flags.append(PAGE_COUNT_DIFFERS)
+        document = _rebuilt(document, pages_min=len(units))
+    seen = len(document)
     colors = _colors(document, seen, request)
     if len(colors) < seen:
         flags.append(COLOUR_ASSUMED)
@@ -57,13 +59,20 @@ def facts(content: mmap, request: dict[str, Any]) -> DocumentFacts:
     return DocumentFacts.of_pages(PDF, pages, flags=tuple(flags))
 
 
+def _rebuilt(document: pdfium.PdfDocument, *, pages_min: int) -> pdfium.PdfDocument:
+    """The document written anew with every page of the tree in it, as delivery will write it; the longer one wins."""
+    with open_file() as file:
+        anew = open_pdfium(edited(open_pikepdf(file), UNCHANGED, with_copies=False).getvalue())
+    return anew if len(anew) >= max(pages_min, len(document)) else document
+
+
 def _at(colors: list[bool], index: int) -> bool:
     """A page that was not looked at counts as colour."""
     return colors[index] if index < len(colors) else True
 
 
-def _user_units(pages_max: int) -> list[float]:
-    """/UserUnit of every page of the tree; its length is the tree's page count."""
+def _tree(pages_max: int) -> tuple[list[float], int]:
+    """/UserUnit of every page of the tree (so its length is the page count), and what the root's /Count says."""
     with open_file() as file:
         document = open_pikepdf(file)
         units: list[float] = []
@@ -77,7 +86,8 @@ def _user_units(pages_max: int) -> list[float]:
             units.append(unit)
         if not units:
             raise Refuse("document-format-error", "the document has no pages")
-        return units
+        said = document.Root.Pages.get("/Count")
+        return units, said if isinstance(said, int) else -1
 
 
 def _page(document: pdfium.PdfDocument, index: int, *, unit: float, is_color: bool) -> PageFact:

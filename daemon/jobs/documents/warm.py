@@ -9,6 +9,7 @@ import io
 from typing import Any
 
 import numpy as np
+import pikepdf
 from PIL import Image
 
 from daemon.jobs.documents import raster_facts, raster_read, render, source
@@ -65,6 +66,13 @@ def _pdf(pdf: io.BytesIO) -> None:
     document[0].render(scale=0.1, rev_byteorder=True).to_pil().convert("RGB")
     pdf.seek(0)
     edited(source.open_pikepdf(pdf), _REQUEST, with_copies=True)
+    for revision in (2, 3, 4, 6):  # each revision's ciphers are loaded on first use
+        locked = io.BytesIO()
+        with pikepdf.open(pdf) as plain:
+            is_aes = revision > 3
+            plain.save(locked, encryption=pikepdf.Encryption(owner="warm", R=revision, aes=is_aes, metadata=is_aes))
+        with pikepdf.open(locked) as unlocked:
+            unlocked.save(io.BytesIO())
 
 
 def _raster(colors: np.ndarray[Any, Any]) -> None:

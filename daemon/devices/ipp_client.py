@@ -186,11 +186,13 @@ class PrinterClient:
     async def _job_request(
         self, operation: Operation, order: _Order, sending: Sending, body: AsyncIterator[bytes] | None = None
     ) -> Message:
-        with_document = operation != Operation.CREATE_JOB
+        document = {} if operation == Operation.CREATE_JOB else dict(order.document)
+        if operation == Operation.VALIDATE_JOB:
+            document.pop("compression", None)  # ippeveprinter then waits for a compressed document that never comes
         return await self._ask(
             operation,
             user=order.user_name,
-            operation_values={**order.naming, **(order.document if with_document else {})},
+            operation_values={**order.naming, **document},
             job_values=order.job_values,
             body=body,
             sending=sending,

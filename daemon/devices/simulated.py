@@ -215,8 +215,9 @@ class SimulatedPrinter:
                     if size > DOCUMENT_BYTES_MAX:
                         raise IppError(Status.CLIENT_ERROR_REQUEST_ENTITY_TOO_LARGE)
                     await asyncio.to_thread(file.write, chunk)
-                    if self.engine.current_faults().vanish == "middle" and size >= MIDDLE_BYTES:
-                        raise Vanished
+                    if size >= MIDDLE_BYTES:
+                        self._vanish_in_the_middle()
+            self._vanish_in_the_middle()
         except BaseException as error:
             self.engine.abort_incoming(job)
             with contextlib.suppress(OSError):
@@ -228,6 +229,10 @@ class SimulatedPrinter:
         job.file = part.rename(part.with_suffix(EXTENSIONS.get(job.format, ".bin")))
         self.engine.start_printing(job)
         self.engine.write_record(job)
+
+    def _vanish_in_the_middle(self) -> None:
+        if self.engine.current_faults().vanish == "middle":
+            raise Vanished
 
 
 async def _chained(first: bytes, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -7,7 +7,7 @@ from daemon.ipp.codec import LENIENT, STRICT, Decoder, decode, encode
 from daemon.ipp.message import Attribute, Group, IppError, Localized, Message, Range, Resolution, Value
 from daemon.ipp.registry import Status, Tag
 
-FEW = settings(max_examples=150, deadline=None)
+FEW = settings(max_examples=60, deadline=None)
 INTS = st.integers(-(1 << 31), (1 << 31) - 1)
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=20)
 TOKENS = st.from_regex(r"[a-z][a-z0-9._-]{0,20}", fullmatch=True)

@@ -83,10 +83,8 @@ def demo(context: Context) -> int:
     from daemon.cli.demo import run_demo
 
     options = context.options
-    base = options.port_base or None
-    return run_demo(
-        once=options.once, as_json=context.as_json, base_port=base, state=Path(options.state) if options.state else None
-    )
+    state = Path(options.state) if options.state else None
+    return run_demo(once=options.once, as_json=context.as_json, base_port=options.port_base, state=state)
 
 
 _KEYS = argument("--keys", metavar="FILE", default="", help="the key files, as one private archive")

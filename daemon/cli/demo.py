@@ -1,0 +1,217 @@
+"""`holdfast demo`: all of it on one machine, nothing beyond loopback; with --once, one whole job without a person."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import signal
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from daemon.cli import demo_pdf
+from daemon.cli.client import connected
+from daemon.cli.command import DIFFERENCE, OK, UsageError
+from daemon.cli.demo_house import DemoHouse, Person, choose_base
+from daemon.cli.logs import log_to_stderr
+from daemon.cli.output import amount_text, note, say, say_json
+from daemon.devices.ipp_client import PrinterClient
+from daemon.devices.targets import parse_networks
+from daemon.kernel.errors import Unavailable
+from daemon.settings import CONFIG_NAME, Log, load
+from daemon.system import SystemClock, SystemDice
+
+if TYPE_CHECKING:
+    from kiosk.link import DaemonLink
+
+PRINTED_S = 60.0
+POLL_S = 0.1
+TITLE = "A report that waits for its owner"
+LOOPBACK = ("127.0.0.0/8", "::1/128")
+
+
+def run_demo(*, once: bool, as_json: bool, base_port: int, state: Path | None) -> int:
+    """Run it; returns the exit code."""
+    log_to_stderr(Log(level="warning", format="text"))
+    temporary = Path(tempfile.mkdtemp(prefix="holdfast-demo-")) if state is None else None
+    home = temporary / "state" if temporary is not None else Path(state or "").absolute()
+    root = temporary or home / "demo"
+    if (home / CONFIG_NAME).exists():
+        base = load(home / CONFIG_NAME).server.base_port
+    elif home.exists():
+        raise UsageError(f"{home} exists and is not an installation; nothing was changed")
+    else:
+        base = choose_base(base_port)
+    house = DemoHouse(home, root, base)
+    try:
+        if once:
+            return asyncio.run(_once(house, as_json=as_json))
+        return asyncio.run(_stay(house, as_json=as_json))
+    finally:
+        if temporary is not None:
+            house.forget()
+            if not once:
+                shutil.rmtree(temporary, ignore_errors=True)
+
+
+async def _stay(house: DemoHouse, *, as_json: bool) -> int:
+    """Serve until a signal."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        note("Starting: daemon, two simulated printers, a terminal ...")
+        await house.open()
+        screen = await house.open_kiosk()
+        _introduce(house, screen, as_json=as_json)
+        ended = [asyncio.create_task(child.process.wait()) for child in house.children]
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait([stopping, *ended], return_when=asyncio.FIRST_COMPLETED)
+        dead = next((child for child in house.children if child.process.returncode is not None), None)
+        for task in (*ended, stopping):
+            task.cancel()
+        if dead is not None and not stop.is_set():
+            raise Unavailable(f"the {dead.name} ended by itself; see {dead.log}")
+        return OK
+    finally:
+        await house.close()
+
+
+def _introduce(house: DemoHouse, screen: str, *, as_json: bool) -> None:
+    urls = {**house.urls, "kiosk": screen}
+    if as_json:
+        people = [{"name": p.name, "pin": p.pin, "password": p.secret} for p in house.people]
+        printers = [{"name": n, "uri": p.uri, "folder": str(p.folder)} for n, p in house.printers.items()]
+        say_json({"event": "ready", "urls": urls, "people": people, "printers": printers, "state": str(house.state)})
+        return
+    say(f"Touch screen   {screen}")
+    say(f"Print to       {urls['ipp']}    (sign the job as anna or ben)")
+    say(f"API, console   {urls['api']}")
+    for person in house.people:
+        say(f"{person.display_name:<14} PIN {person.pin}, keypad password {person.secret}")
+    for name, printer in house.printers.items():
+        say(f"Printer {name:<8}prints into {printer.folder}")
+    say()
+    say("Add that address as a printer and print, as anna or ben; the job then waits at the touch screen.")
+    say("Ctrl-C ends it.")
+
+
+async def _once(house: DemoHouse, *, as_json: bool) -> int:
+    """One job from the client to the paper and the books."""
+    try:
+        await house.open()
+        result = await _whole_job(house, house.people[0])
+    finally:
+        await house.close()
+    is_good = (result["result"], result["ledger"]) == ("printed", "ok") and bool(result["printed_file"])
+    if as_json:
+        say_json(result)
+    else:
+        say(f"Printed job {result['job_id']} of {result['user']} on {result['printer']}.")
+        say(f"{result['pages']} pages: {result['impressions']} impressions on {result['sheets']} sheets.")
+        say(f"Price {amount_text(result['price'])}.")
+        before, after = amount_text(result["balance_before"]), amount_text(result["balance_after"])
+        say(f"Balance {before} before, {after} after; the ledger is {result['ledger']}.")
+        say(f"What came out: {result['printed_file']}")
+    return OK if is_good else DIFFERENCE
+
+
+async def _whole_job(house: DemoHouse, person: Person) -> dict[str, Any]:
+    name, printer = next(iter(house.printers.items()))
+    async with connected(house.settings, needs_daemon=True) as api, _terminal(house) as link:
+        before = await _balance(api, person)
+        await _submit(house, person)
+        printer_id = (await api.get(f"/printers/{name}"))["printer_id"]
+        job = await _release(link, person, printer_id)
+        done = await _ended(api, job["job_id"])
+        after = await _balance(api, person)
+        verified = await api.get("/ledger/verify")
+    documents = printer.documents()
+    return {
+        "result": "printed" if done["state"] == "completed" else done["state"],
+        "job_id": done["job_id"],
+        "user": person.name,
+        "printer": name,
+        "pages": done["pages"],
+        "impressions": done["printed"]["impressions"],
+        "sheets": done["printed"]["sheets"],
+        "price": done["price"],
+        "balance_before": before,
+        "balance_after": after,
+        "printed_file": str(documents[-1]) if documents else "",
+        "ledger": "ok" if verified["ok"] else "differs",
+    }
+
+
+@contextlib.asynccontextmanager
+async def _terminal(house: DemoHouse) -> AsyncIterator[DaemonLink]:
+    """The enrolled terminal's own line to the daemon, signed with its key."""
+    from kiosk import identity
+    from kiosk.link import DaemonLink
+
+    config = identity.load(house.kiosk_dir / identity.CONFIG_NAME)
+    async with DaemonLink(
+        url=config.daemon_url,
+        ca_pem=config.ca_pem,
+        terminal_id=config.terminal_id,
+        key=identity.load_key(config.key_file),
+        counter=identity.Counter(config.directory / identity.COUNTER_NAME),
+        clock=SystemClock(),
+    ) as link:
+        yield link
+
+
+async def _balance(api: Any, person: Person) -> dict[str, Any]:
+    account: dict[str, Any] = (await api.get(f"/accounts/{person.name}"))["accounts"][0]["available"]
+    return account
+
+
+async def _submit(house: DemoHouse, person: Person) -> None:
+    """Send the document to the queue as any client does: IPP, plain, with a claimed name."""
+
+    async def body() -> AsyncIterator[bytes]:
+        yield demo_pdf.document()
+
+    async def on_sending() -> None:
+        return None
+
+    client = PrinterClient(house.urls["ipp"], tls="verify", allow_networks=parse_networks(LOOPBACK))
+    await client.print_document(
+        format="application/pdf",
+        attributes={"sides": "two-sided-long-edge"},
+        job_name=TITLE,
+        user_name=person.name,
+        body=body(),
+        on_sending=on_sending,
+    )
+
+
+async def _release(link: DaemonLink, person: Person, printer_id: str) -> dict[str, Any]:
+    """Sign in with PIN and password, wait until the price is known, print."""
+    opened = await link.post("/session", {"pin": person.pin, "password": person.secret})
+    token = str(opened["session"])
+    async with asyncio.timeout(PRINTED_S):
+        while True:
+            items = (await link.get(f"/jobs?printer_id={printer_id}", session=token))["items"]
+            ready = [item for item in items if not item["preparing"]]
+            if ready:
+                break
+            await asyncio.sleep(POLL_S)
+    job: dict[str, Any] = ready[-1]
+    key = SystemDice().token(16).hex()
+    body = {"job_ids": [job["job_id"]], "printer_id": printer_id, "changes": {}, "key": key}
+    await link.post("/release", body, session=token)
+    await link.post("/logout", {}, session=token)
+    return job
+
+
+async def _ended(api: Any, job_id: str) -> dict[str, Any]:
+    async with asyncio.timeout(PRINTED_S):
+        while True:
+            job: dict[str, Any] = await api.get(f"/jobs/{job_id}")
+            if job["state"] in ("completed", "canceled", "aborted"):
+                return job
+            await asyncio.sleep(POLL_S)

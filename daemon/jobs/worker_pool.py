@@ -273,6 +273,9 @@ class Workshop:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._listener
             self._listener = None
+        if self._control is not None:  # a listener that never ran has closed nothing
+            self._control.close()
+            self._control = None
         if self._process is not None:
             try:
                 await asyncio.wait_for(self._process.wait(), EXIT_S)

@@ -28,7 +28,7 @@ def attempts(request: dict[str, Any]) -> dict[str, Any]:
         held = []
         while True:
             held.append(bytearray(1 << 24))
-    if request.get("burn") == "sleep":
+    if request.get("burn") == "wall":
         time.sleep(_SLEEP_S)
     tries: dict[str, Callable[[], object]] = {
         "open /etc/passwd": lambda: os.open("/etc/passwd", os.O_RDONLY),

@@ -127,7 +127,8 @@ def _change(state: State, event: Act, _now_s: float) -> Step:
     copies = event.change.get("copies")
     if may.get("fewer_copies") and type(copies) is int and 1 <= copies < job["copies"]:
         change["copies"] = copies
-    state = replace(state, changes={**state.changes, event.job_id: change}, notice=None)
+    priced = {job_id: item for job_id, item in state.priced.items() if job_id != event.job_id}
+    state = replace(state, changes={**state.changes, event.job_id: change}, priced=priced, notice=None)
     return ask_price(state) if event.job_id in state.chosen else _choose_changed(state, event.job_id)
 
 

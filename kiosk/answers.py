@@ -36,6 +36,7 @@ UNDO_S = 10.0
 """A deletion can be taken back for this long on the screen (the daemon allows a little more)."""
 RETRY_S = 1.5
 """A release whose answer was lost is asked again after this, with the same key."""
+NOT_SIGNED_IN = "not-signed-in"
 WRONG_JOB_CODE = "wrong-job-code"
 _STALE = frozenset({"conflict", "not-found", "price-changed", "idempotency-conflict", "job-not-held", "not-possible"})
 
@@ -65,6 +66,8 @@ def told(state: State, event: Told, now_s: float) -> Step:
         return leave(state, Notice("info", SESSION_ENDED))
     if event.name == "job" and data.get("job_id") in state.running:
         return _ran(state, data, now_s)
+    if event.name == "job" and state.pending is not None and data.get("job_id") in state.pending.job_ids:
+        return replace(state, early={**state.early, data["job_id"]: data}), ()
     if event.name in ("job", "jobs") and state.screen is Screen.JOBS and state.busy != "release":
         return state, (FetchJobs(state.printer_id),)
     return state, ()
@@ -80,12 +83,20 @@ def _merged(printers: tuple[Json, ...], news: Json) -> tuple[Json, ...]:
 
 
 def _ran(state: State, data: Json, now_s: float) -> Step:
-    old = state.running[data["job_id"]]
+    job_id = data["job_id"]
+    state = replace(state, running={**state.running, job_id: _newer(state.running[job_id], data)})
+    return _perhaps_done(state, now_s)
+
+
+def _newer(old: Json, data: Json) -> Json:
+    """What is known of a running job after an event; what has ended stays ended."""
     if old["state"] in ENDED and spelled(data.get("state")) not in ENDED:
-        return state, ()
+        return old
     news = {key: value for key, value in data.items() if value is not None or key not in old}
-    new = {**old, **news, "state": spelled(news.get("state") or old["state"])}
-    state = replace(state, running={**state.running, data["job_id"]: new})
+    return {**old, **news, "state": spelled(news.get("state") or old["state"])}
+
+
+def _perhaps_done(state: State, now_s: float) -> Step:
     if state.screen is not Screen.PROGRESS or not all(_is_over(run) for run in state.running.values()):
         return state, ()
     done = replace(state, screen=Screen.DONE, done_at_s=now_s, active_at_s=now_s, notice=None)
@@ -135,6 +146,7 @@ def _jobs(state: State, event: Answer, _now_s: float) -> Step:
         job_refusals=payload.get("refused") or {},
         printer_id=_printer_for(state.printer_id, printers),
         changes={job_id: change for job_id, change in state.changes.items() if job_id in known},
+        priced={},
         busy="" if state.busy == "jobs" else state.busy,
     )
     ready = ready_ids(state)
@@ -156,17 +168,20 @@ def _quoted(state: State, event: Answer, _now_s: float) -> Step:
     assert isinstance(event.effect, FetchQuote)
     if event.effect.number != state.quote_no:
         return state, ()
-    return replace(state, quote=event.payload, busy="" if state.busy == "quote" else state.busy), ()
+    items = {item["job_id"]: item for item in event.payload.get("items") or ()}
+    quiet = "" if state.busy == "quote" else state.busy
+    return replace(state, quote=event.payload, priced={**state.priced, **items}, busy=quiet), ()
 
 
 def _released(state: State, event: Answer, now_s: float) -> Step:
+    """The jobs are the printer's now; what it did before this answer came is not lost."""
     assert isinstance(event.effect, Release)
     titles = {job["job_id"]: job for job in state.jobs}
     prices = {item["job_id"]: item for item in event.payload.get("items") or ()}
     running: dict[str, Json] = {}
     for job_id in event.effect.job_ids:
         job, item = titles.get(job_id, {}), prices.get(job_id, {})
-        running[job_id] = {
+        start: Json = {
             "job_id": job_id,
             "title": job.get("title", ""),
             "state": spelled(item.get("state") or "pending"),
@@ -176,13 +191,14 @@ def _released(state: State, event: Answer, now_s: float) -> Step:
             "price": item.get("price") or job.get("price"),
             "charged": None,
             "message": "",
-        } | state.running.get(job_id, {})
+        }
+        running[job_id] = _newer(start, state.early.get(job_id, {}))
     totals = {**state.totals, "balance": event.payload.get("balance") or state.totals.get("balance")}
     state = replace(
         state, screen=Screen.PROGRESS, running=running, totals=totals, pending=None, retry_at_s=0.0, busy="",
         chosen=frozenset(), changes={}, codes={}, quote=None, notice=None, active_at_s=now_s,
     )  # fmt: skip
-    return state, ()
+    return _perhaps_done(state, now_s)
 
 
 def _deleted(state: State, event: Answer, now_s: float) -> Step:
@@ -236,7 +252,7 @@ def _lost(state: State, event: Lost, now_s: float) -> Step:
 def _refused(state: State, event: Refused) -> Step:
     effect = event.effect
     notice = Notice("refusal", event.code, event.data)
-    if event.code == SESSION_ENDED and not isinstance(effect, SignIn):
+    if event.code in (SESSION_ENDED, NOT_SIGNED_IN) and not isinstance(effect, SignIn):
         return leave(state, Notice("info", SESSION_ENDED))
     if isinstance(effect, SignIn):
         if effect.is_ticket and event.code != "sign-in-failed":
@@ -271,7 +287,7 @@ def _quote_refused(state: State, event: Refused, notice: Notice) -> Step:
 
 def _release_refused(state: State, event: Refused, notice: Notice) -> Step:
     """Nothing was charged. What fits is chosen, wrong job codes are forgotten, a stale list is fetched again."""
-    state = replace(state, pending=None, retry_at_s=0.0, busy="", notice=notice)
+    state = replace(state, pending=None, early={}, retry_at_s=0.0, busy="", notice=notice)
     blamed = _blamed(state, event)
     if event.code == WRONG_JOB_CODE:
         state = replace(state, codes={k: v for k, v in state.codes.items() if k not in (blamed or state.codes)})

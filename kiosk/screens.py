@@ -140,7 +140,7 @@ def _terminal(old: Terminal, heartbeat: Json) -> Terminal:
         old,
         name=str(heartbeat.get("name") or old.name),
         policy=str(heartbeat.get("policy") or old.policy),
-        printers=tuple(heartbeat.get("printers") or ()),
+        printers=tuple(heartbeat.get("printers", old.printers)),
         languages=languages,
         home_language=old.home_language if old.home_language in languages else languages[0],
         idle_s=float(heartbeat.get("idle_s") or old.idle_s),

@@ -83,6 +83,7 @@ class State:
     changes: Json = field(default_factory=dict)
     codes: Json = field(default_factory=dict)
     quote: Json | None = None
+    priced: Json = field(default_factory=dict)
     quote_no: int = 0
     printer_id: str = ""
     notice: Notice | None = None
@@ -91,6 +92,7 @@ class State:
     undo_until_s: float = 0.0
     retry_at_s: float = 0.0
     pending: Release | None = None
+    early: Json = field(default_factory=dict)
     running: Json = field(default_factory=dict)
     active_at_s: float = 0.0
     extended_at_s: float = 0.0

@@ -91,7 +91,7 @@ def _signed_in(state: State) -> dict[str, Any]:
 
 def _job(state: State, job: Json) -> dict[str, Any]:
     job_id = job["job_id"]
-    quoted = next((item for item in (state.quote or {}).get("items") or () if item.get("job_id") == job_id), None)
+    quoted = state.priced.get(job_id)
     return {
         **{key: job.get(key) for key in JOB_KEYS},
         "chosen": job_id in state.chosen,

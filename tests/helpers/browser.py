@@ -36,7 +36,9 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 @asynccontextmanager
-async def screen(browser: Browser, url: str, *, size: str = "800x480", touch: bool = True, reduced: bool = True) -> AsyncIterator[Screen]:
+async def screen(
+    browser: Browser, url: str, *, size: str = "800x480", touch: bool = True, reduced: bool = True
+) -> AsyncIterator[Screen]:
     """A page of `size` at `url`; script errors and requests beyond it are collected in `errors`."""
     width, height = SIZES[size]
     context = await browser.new_context(
@@ -49,8 +51,18 @@ async def screen(browser: Browser, url: str, *, size: str = "800x480", touch: bo
     shown = Screen(page)
     origin = "/".join(url.split("/")[:3])
     page.on("pageerror", lambda error: shown.errors.append(str(error)))
-    page.on("console", lambda line: shown.errors.append(line.text) if line.type == "error" and "Content Security" in line.text else None)
-    page.on("request", lambda request: None if request.url.startswith((origin, "data:")) else shown.errors.append(f"external {request.url}"))
+    page.on(
+        "console",
+        lambda line: (
+            shown.errors.append(line.text) if line.type == "error" and "Content Security" in line.text else None
+        ),
+    )
+    page.on(
+        "request",
+        lambda request: (
+            None if request.url.startswith((origin, "data:")) else shown.errors.append(f"external {request.url}")
+        ),
+    )
     await page.goto(url)
     try:
         yield shown

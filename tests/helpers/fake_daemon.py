@@ -39,7 +39,11 @@ UTC = dt.UTC
 
 def amount(cents: int, unit: str = "EUR") -> dict[str, Any]:
     """Money in hundredths, as the API writes it."""
-    return {"unit": unit, "amount": cents * 100, "scale": 4} if unit == "EUR" else {"unit": unit, "amount": cents, "scale": 0}
+    return (
+        {"unit": unit, "amount": cents * 100, "scale": 4}
+        if unit == "EUR"
+        else {"unit": unit, "amount": cents, "scale": 0}
+    )
 
 
 def at(minutes: float = 0) -> str:
@@ -91,7 +95,14 @@ class FakeDaemon:
     def __init__(self, *, policy: str = "card+password", idle_s: int = 30, countdown_s: int = 20) -> None:
         self.people: list[FakePerson] = []
         self.printers = [
-            {"printer_id": "p1", "name": "Second floor", "state": "idle", "reasons": [], "accepting": True, "location": "Copy room 2.14"}
+            {
+                "printer_id": "p1",
+                "name": "Second floor",
+                "state": "idle",
+                "reasons": [],
+                "accepting": True,
+                "location": "Copy room 2.14",
+            }
         ]
         self.policy, self.idle_s, self.countdown_s = policy, idle_s, countdown_s
         self.code = signing.EnrolCode("7KQ4", "M2XN8RTV")
@@ -176,7 +187,17 @@ class FakeDaemon:
             status, error = self.refuse[what]
             return JSONResponse({"error": error}, status)
         if what == "heartbeat":
-            return JSONResponse({"now": at(), "name": "Copy room", "policy": self.policy, "printers": self.printers, "languages": ["en", "de", "fr", "es", "ar"], "idle_s": self.idle_s, "countdown_s": self.countdown_s})
+            return JSONResponse(
+                {
+                    "now": at(),
+                    "name": "Copy room",
+                    "policy": self.policy,
+                    "printers": self.printers,
+                    "languages": ["en", "de", "fr", "es", "ar"],
+                    "idle_s": self.idle_s,
+                    "countdown_s": self.countdown_s,
+                }
+            )
         if what == "session":
             return await self._session(data)
         if what == "events":
@@ -198,7 +219,9 @@ class FakeDaemon:
             return "terminal-unknown"
         target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         counter = int(head[signing.HEADER_COUNTER])
-        message = signing.signing_input(method=request.method, target=target, body=body, time_us=int(head[signing.HEADER_TIME]), counter=counter)
+        message = signing.signing_input(
+            method=request.method, target=target, body=body, time_us=int(head[signing.HEADER_TIME]), counter=counter
+        )
         try:
             key.verify(base64.b64decode(head[signing.HEADER_SIGNATURE]), message)
         except InvalidSignature:
@@ -215,8 +238,12 @@ class FakeDaemon:
         if data["locator"] != self.code.locator or not signing.is_same_proof(wanted, base64.b64decode(data["proof"])):
             return _no(401, "enrolment-failed")
         self._terminals["t1"] = Ed25519PublicKey.from_public_bytes(public)
-        proof = signing.daemon_proof(self._key, public_key=public, server_key_sha256=self._spki, ca_pem=self.ca_pem, terminal_id="t1")
-        return JSONResponse({"terminal_id": "t1", "name": "Copy room", "ca_pem": self.ca_pem, "proof": base64.b64encode(proof).decode()})
+        proof = signing.daemon_proof(
+            self._key, public_key=public, server_key_sha256=self._spki, ca_pem=self.ca_pem, terminal_id="t1"
+        )
+        return JSONResponse(
+            {"terminal_id": "t1", "name": "Copy room", "ca_pem": self.ca_pem, "proof": base64.b64encode(proof).decode()}
+        )
 
     async def _session(self, data: dict[str, Any]) -> Response:
         await asyncio.sleep(0.05)
@@ -225,7 +252,9 @@ class FakeDaemon:
             if person is not None and self.policy == "card+password":
                 return JSONResponse({"password_needed": True, "ticket": "ticket-" + person.pin})
         elif "ticket" in data:
-            person = next((p for p in self.people if "ticket-" + p.pin == data["ticket"] and p.password == data["password"]), None)
+            person = next(
+                (p for p in self.people if "ticket-" + p.pin == data["ticket"] and p.password == data["password"]), None
+            )
         else:
             person = next((p for p in self.people if p.pin == data["pin"] and p.password == data["password"]), None)
         if person is None:
@@ -239,7 +268,17 @@ class FakeDaemon:
 
     async def _jobs(self, person: FakePerson, _data: dict[str, Any]) -> Response:
         total = sum(j["price"]["amount"] for j in person.jobs if j["price"])
-        return JSONResponse({"items": person.jobs, "total": {"unit": "EUR", "amount": total, "scale": 4}, "balance": amount(person.balance), "balance_after": None, "accounts": [], "printers": self.printers, "refused": {}})
+        return JSONResponse(
+            {
+                "items": person.jobs,
+                "total": {"unit": "EUR", "amount": total, "scale": 4},
+                "balance": amount(person.balance),
+                "balance_after": None,
+                "accounts": [],
+                "printers": self.printers,
+                "refused": {},
+            }
+        )
 
     def _quote_of(self, person: FakePerson, data: dict[str, Any]) -> dict[str, Any]:
         chosen = [j for j in person.jobs if j["job_id"] in data["job_ids"]]
@@ -247,14 +286,32 @@ class FakeDaemon:
         for one in chosen:
             cost = price(one, data["changes"].get(one["job_id"], {}))
             saving = {**cost, "amount": one["price"]["amount"] - cost["amount"]}
-            items.append({"job_id": one["job_id"], "price": cost, "saving": saving, "sheets": one["sheets"], "impressions": one["impressions"], "color_impressions": one["color_impressions"]})
+            items.append(
+                {
+                    "job_id": one["job_id"],
+                    "price": cost,
+                    "saving": saving,
+                    "sheets": one["sheets"],
+                    "impressions": one["impressions"],
+                    "color_impressions": one["color_impressions"],
+                }
+            )
             total += cost["amount"]
             if cost["amount"] <= left:
                 fits.append(one["job_id"])
                 left -= cost["amount"]
         enough = total <= person.balance * 100
         money = {"unit": "EUR", "scale": 4}
-        return {"items": items, "total": {**money, "amount": total}, "balance": amount(person.balance), "balance_after": {**money, "amount": person.balance * 100 - total}, "enough": enough, "needed": {**money, "amount": total}, "available": amount(person.balance), "fits": fits}
+        return {
+            "items": items,
+            "total": {**money, "amount": total},
+            "balance": amount(person.balance),
+            "balance_after": {**money, "amount": person.balance * 100 - total},
+            "enough": enough,
+            "needed": {**money, "amount": total},
+            "available": amount(person.balance),
+            "fits": fits,
+        }
 
     async def _quote(self, person: FakePerson, data: dict[str, Any]) -> Response:
         return JSONResponse(self._quote_of(person, data))
@@ -265,7 +322,12 @@ class FakeDaemon:
             if refusal is not None:
                 return refusal
             quote = self._quote_of(person, data)
-            self.releases[data["key"]] = {"release_id": "r1", "items": [{**item, "state": "pending"} for item in quote["items"]], "total": quote["total"], "balance": quote["balance_after"]}
+            self.releases[data["key"]] = {
+                "release_id": "r1",
+                "items": [{**item, "state": "pending"} for item in quote["items"]],
+                "total": quote["total"],
+                "balance": quote["balance_after"],
+            }
             person.balance -= quote["total"]["amount"] // 100
             chosen = [j for j in person.jobs if j["job_id"] in data["job_ids"]]
             person.jobs[:] = [j for j in person.jobs if j not in chosen]
@@ -280,27 +342,68 @@ class FakeDaemon:
         printer = next(p for p in self.printers if p["printer_id"] == data.get("printer_id", "p1"))
         if printer["state"] == "stopped":
             others = [p for p in self.printers if p["state"] != "stopped"]
-            return JSONResponse({"error": {"code": "printer-stopped", "message": "", "charged": False, "alternatives": others}}, 422)
+            return JSONResponse(
+                {"error": {"code": "printer-stopped", "message": "", "charged": False, "alternatives": others}}, 422
+            )
         for one in person.jobs:
             wanted = self.codes.get(one["job_id"])
             if one["job_id"] in data["job_ids"] and wanted and data.get("codes", {}).get(one["job_id"]) != wanted:
-                return JSONResponse({"error": {"code": "wrong-job-code", "message": "", "charged": False, "job_id": one["job_id"]}}, 422)
+                return JSONResponse(
+                    {"error": {"code": "wrong-job-code", "message": "", "charged": False, "job_id": one["job_id"]}}, 422
+                )
         quote = self._quote_of(person, data)
         if not quote["enough"]:
-            return JSONResponse({"error": {"code": "insufficient-funds", "message": "", "charged": False, "needed": quote["needed"], "available": quote["available"], "fits": quote["fits"]}}, 422)
+            return JSONResponse(
+                {
+                    "error": {
+                        "code": "insufficient-funds",
+                        "message": "",
+                        "charged": False,
+                        "needed": quote["needed"],
+                        "available": quote["available"],
+                        "fits": quote["fits"],
+                    }
+                },
+                422,
+            )
         return None
 
     async def _print(self, jobs: list[dict[str, Any]], costs: dict[str, Any]) -> None:
         for one in jobs:
-            event = {"job_id": one["job_id"], "state": "processing", "reasons": ["job-printing"], "printed": {"impressions": 0, "sheets": 0}, "of": {"impressions": one["impressions"]}, "price": costs[one["job_id"]], "charged": None, "message": ""}
+            event = {
+                "job_id": one["job_id"],
+                "state": "processing",
+                "reasons": ["job-printing"],
+                "printed": {"impressions": 0, "sheets": 0},
+                "of": {"impressions": one["impressions"]},
+                "price": costs[one["job_id"]],
+                "charged": None,
+                "message": "",
+            }
             for done in range(one["impressions"] + 1):
                 if self.jam_after is not None and done >= self.jam_after:
-                    self.tell("job", {**event, "state": "processing-stopped", "reasons": ["printer-stopped", "media-jam"], "printed": {"impressions": done, "sheets": done}})
+                    self.tell(
+                        "job",
+                        {
+                            **event,
+                            "state": "processing-stopped",
+                            "reasons": ["printer-stopped", "media-jam"],
+                            "printed": {"impressions": done, "sheets": done},
+                        },
+                    )
                     while self.jam_after is not None:
                         await asyncio.sleep(0.05)
                 self.tell("job", {**event, "printed": {"impressions": done, "sheets": done}})
                 await asyncio.sleep(self.page_s)
-            self.tell("job", {**event, "state": "completed", "printed": {"impressions": one["impressions"], "sheets": one["sheets"]}, "charged": costs[one["job_id"]]})
+            self.tell(
+                "job",
+                {
+                    **event,
+                    "state": "completed",
+                    "printed": {"impressions": one["impressions"], "sheets": one["sheets"]},
+                    "charged": costs[one["job_id"]],
+                },
+            )
 
     async def _delete(self, person: FakePerson, data: dict[str, Any]) -> Response:
         person.__dict__.setdefault("gone", []).extend(j for j in person.jobs if j["job_id"] in data["job_ids"])
@@ -322,7 +425,18 @@ class FakeDaemon:
         return JSONResponse({"expires_at": at(5)})
 
     async def _cancel(self, _person: FakePerson, data: dict[str, Any]) -> Response:
-        self.tell("job", {"job_id": data["job_id"], "state": "canceled", "reasons": [], "printed": {"impressions": 0, "sheets": 0}, "price": None, "charged": amount(0), "message": ""})
+        self.tell(
+            "job",
+            {
+                "job_id": data["job_id"],
+                "state": "canceled",
+                "reasons": [],
+                "printed": {"impressions": 0, "sheets": 0},
+                "price": None,
+                "charged": amount(0),
+                "message": "",
+            },
+        )
         return JSONResponse({})
 
     async def _events(self) -> Any:
@@ -375,8 +489,12 @@ def _certificates(here: Path) -> tuple[str, bytes]:
     leaf = build("localhost", leaf_key, ca.subject, ca_key, ca=False)
     pem = serialization.Encoding.PEM
     (here / "leaf.pem").write_bytes(leaf.public_bytes(pem))
-    (here / "leaf.key").write_bytes(leaf_key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-    spki = leaf_key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    (here / "leaf.key").write_bytes(
+        leaf_key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    spki = leaf_key.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
     return ca.public_bytes(pem).decode(), hashlib.sha256(spki).digest()
 
 

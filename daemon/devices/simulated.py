@@ -49,7 +49,8 @@ MAGIC: Final = (
     (b"UNIRAST", "image/urf"),
     (b"\xff\xd8", "image/jpeg"),
 )
-WBITS: Final = {"gzip": 31, "deflate": 15}
+WBITS: Final = {"gzip": 31, "deflate": -15}
+"""IPP's deflate is the bare stream of RFC 1951, not HTTP's zlib wrapping (RFC 8011 section 5.4.32)."""
 
 
 class SimulatedPrinter:

@@ -63,6 +63,8 @@ class Operations:
         declared = self._check_job(request)
         if request.code == Operation.PRINT_JOB:
             return self._new_job(request), declared
+        if not isinstance(request.operation.first("last-document"), bool):
+            raise IppError(Status.CLIENT_ERROR_BAD_REQUEST, "last-document says whether it is the last")
         job = self._job(request)
         if job.has_document or job.is_ended:
             raise IppError(Status.CLIENT_ERROR_NOT_POSSIBLE, "the job has its document")

@@ -40,6 +40,9 @@ def check_request(message: Message) -> None:
     if any(tags.count(tag) > 1 for tag in (GroupTag.OPERATION, GroupTag.JOB, GroupTag.PRINTER)):
         raise _refused(message, Status.CLIENT_ERROR_BAD_REQUEST, "an attribute group came twice")
     _check_language(message)
+    targets = [message.operation.get(name) for name in ("printer-uri", "job-uri")]
+    if not any(target is not None and target.values[0].tag == Tag.URI for target in targets):
+        raise _refused(message, Status.CLIENT_ERROR_BAD_REQUEST, "printer-uri or job-uri says what it is about")
 
 
 def _check_language(message: Message) -> None:

@@ -60,6 +60,10 @@ BAD = {
         head(attributes_charset=b.keyword("utf-8"), attributes_natural_language=b.language("en")),
         Status.CLIENT_ERROR_BAD_REQUEST,
     ),
+    "no target": (
+        head(attributes_charset=b.charset("utf-8"), attributes_natural_language=b.language("en")),
+        Status.CLIENT_ERROR_BAD_REQUEST,
+    ),
     "two charsets": (
         head(attributes_charset=b.charset("utf-8", "utf-8"), attributes_natural_language=b.language("en")),
         Status.CLIENT_ERROR_BAD_REQUEST,

@@ -68,15 +68,15 @@ TAKE = f"""INSERT INTO transfer({_COLUMNS})
     FROM account a JOIN account h ON h.owner='' AND h.kind='source' AND h.pot=:pot AND h.unit_id=a.unit_id
    WHERE a.id=:account_id"""
 GRANT = GIVE + " AND NOT EXISTS(SELECT 1 FROM transfer t WHERE t.idempotency_key=:key)"
-# Only right after the grant itself (nothing has moved the account since), and never more than the grant gave.
+# Only in the write that made the grant (its note comes last), whatever the cap is later; never more than it gave.
 _OVER = "a.credits_posted-a.debits_posted-a.debits_pending-:cap"
 CLIP = f"""INSERT INTO transfer({_COLUMNS})
   SELECT :key, :digest, 0, 0, 'direct', a.unit_id, a.id, h.id,
          CASE WHEN {_OVER}<g.amount THEN {_OVER} ELSE g.amount END, NULL, NULL, :at_us, NULL
-    FROM transfer g JOIN account a ON a.id=g.credit_account_id AND a.last_transfer_id=g.id
+    FROM transfer g JOIN account a ON a.id=g.credit_account_id
     JOIN account h ON h.owner='' AND h.kind='sink' AND h.pot='expired' AND h.unit_id=a.unit_id
    WHERE g.idempotency_key=:grant_key AND {_OVER}>0
-     AND NOT EXISTS(SELECT 1 FROM transfer t WHERE t.idempotency_key=:key)"""
+     AND NOT EXISTS(SELECT 1 FROM transfer_note n WHERE n.idempotency_key=:grant_key)"""
 _DEBT = "o.debits_posted-o.credits_posted"
 RECOVER = f"""INSERT INTO transfer({_COLUMNS})
   SELECT :key, :digest, 0, 0, 'direct', a.unit_id, a.id, o.id,

@@ -27,6 +27,12 @@ async def ledger(tmp_path):
     return path
 
 
+FORGED = (
+    "INSERT INTO transfer(idempotency_key,request_digest,job_id,kind,unit_id,debit_account_id,credit_account_id,"
+    "amount,at_us) VALUES(randomblob(16),zeroblob(8),0,'direct',1,2,6,9,1)"
+)
+
+
 async def verify(path):
     db = await Database.open_readonly(path)
     try:
@@ -76,8 +82,7 @@ async def test_untouched_books_are_right(ledger):
             {("transfer", "4")},
         ),
         (
-            ["INSERT INTO transfer(idempotency_key,request_digest,job_id,kind,unit_id,debit_account_id,credit_account_id,"
-             "amount,at_us) VALUES(randomblob(16),zeroblob(8),0,'direct',1,2,6,9,1)"],
+            [FORGED],
             {("transfer", "5"), ("account", "6"), ("account", "2")},
         ),
     ],
@@ -105,10 +110,7 @@ async def test_missing_guard_is_named(ledger):
 async def test_row_past_the_daemon_is_never_adopted(ledger):
     """A correct transfer written by another program stays named as such, also after the daemon wrote more."""
     with closing(sqlite3.connect(ledger)) as connection, connection:
-        connection.execute(
-            "INSERT INTO transfer(idempotency_key,request_digest,job_id,kind,unit_id,debit_account_id,"
-            "credit_account_id,amount,at_us) VALUES(randomblob(16),zeroblob(8),0,'direct',1,2,6,9,1)"
-        )
+        connection.execute(FORGED)
     books = await Books.open(ledger)
     books.numbers = iter(range(900, 999))
     await books.adjust((await books.pots(1))[0], 3)

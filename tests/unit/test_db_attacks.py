@@ -155,10 +155,10 @@ def template():
 
 def broken(connection):
     found = []
-    for number, credits, debits, held, least, kind, c, d, p in connection.execute(BALANCES).fetchall():
-        if (credits, debits, held) != (c, d, p):
+    for number, credited, debits, held, least, kind, c, d, p in connection.execute(BALANCES).fetchall():
+        if (credited, debits, held) != (c, d, p):
             found.append(("balance", number))
-        if least is not None and credits - debits - held < least:
+        if least is not None and credited - debits - held < least:
             found.append(("limit", number))
         if kind == "user" and number != 90 and least is None:
             found.append(("finite", number))

@@ -16,6 +16,7 @@ SIZES: Final = {
     "iso_a5_148x210mm": (14800, 21000),
     "na_letter_8.5x11in": (21590, 27940),
     "na_legal_8.5x14in": (21590, 35560),
+    "na_index-4x6_4x6in": (10160, 15240),
 }
 OPERATIONS: Final = (
     Operation.PRINT_JOB,

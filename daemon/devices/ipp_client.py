@@ -75,8 +75,9 @@ class PrinterClient:
         allow_networks: Sequence[Network] = (),
         timeouts: Timeouts | None = None,
         user_name: str = "holdfast",
+        capabilities: Capabilities | None = None,
     ) -> None:
-        """A client for `uri` (ipp or ipps).
+        """A client for `uri` (ipp or ipps). With `capabilities` from a moment ago, printing asks one question less.
 
         Raises:
             BadPrinterUri: not an address this client speaks to.
@@ -88,7 +89,7 @@ class PrinterClient:
         self._user_name = user_name
         self._request_ids = itertools.count(1)
         self._version = (2, 0)
-        self._capabilities: Capabilities | None = None
+        self._capabilities = capabilities
 
     async def status(self) -> PrinterStatus:
         """State and capabilities in one question.
@@ -164,14 +165,14 @@ class PrinterClient:
             error.printer_job = job
             raise
         except PrinterRefused:
-            await self._clear_away(job)
+            await self._clear_away(job, order.user_name)
             raise
         return self._printer_job(answer, sending, known=job)
 
-    async def _clear_away(self, job: PrinterJob) -> None:
+    async def _clear_away(self, job: PrinterJob, user_name: str) -> None:
         """Cancel a job whose document was refused; what fails here times out on the printer by itself."""
         with contextlib.suppress(PrinterRefused, PrinterUnreachable):
-            await self.cancel(job.job_id)
+            await self.cancel(job.job_id, user_name=user_name)
 
     async def _retry_busy(self, attempt: Callable[[], Awaitable[Message]]) -> Message:
         for number in itertools.count(1):
@@ -207,10 +208,11 @@ class PrinterClient:
         uuid = clean(group.first("job-uuid")) or (known.job_uuid if known else "")
         return PrinterJob(job_id, uuid, ignored or (known.ignored if known else ()))
 
-    async def find_job(self, *, uuid: str = "", name: str = "") -> PrinterJobStatus | None:
+    async def find_job(self, *, uuid: str = "", name: str = "", user_name: str = "") -> PrinterJobStatus | None:
         """Our own job by its UUID or by exactly its name, among all the printer remembers; the newest of several.
 
-        None means that the printer does not know it: never received, or forgotten.
+        `user_name` is the one it was sent for: some printers show the names of a person's own jobs only. None means that
+        the printer does not know it: never received, or forgotten.
 
         Raises:
             PrinterUnreachable, PrinterRefused.
@@ -220,6 +222,7 @@ class PrinterClient:
             try:
                 answer = await self._ask(
                     Operation.GET_JOBS,
+                    user=user_name,
                     operation_values={"which-jobs": build.keyword(which)},
                     requested=JOB_REQUESTED,
                 )
@@ -234,14 +237,16 @@ class PrinterClient:
                     found = job
         return found
 
-    async def job_status(self, job_id: int) -> PrinterJobStatus:
+    async def job_status(self, job_id: int, *, user_name: str = "") -> PrinterJobStatus:
         """State and counters of a job; state `gone` when the printer no longer knows it (its end is unknown then).
 
         Raises:
             PrinterUnreachable, PrinterRefused.
         """
         try:
-            answer = await self._ask(Operation.GET_JOB_ATTRIBUTES, job_id=job_id, requested=JOB_REQUESTED)
+            answer = await self._ask(
+                Operation.GET_JOB_ATTRIBUTES, job_id=job_id, user=user_name, requested=JOB_REQUESTED
+            )
         except PrinterRefused as refused:
             if refused.status in (Status.CLIENT_ERROR_NOT_FOUND, Status.CLIENT_ERROR_GONE):
                 return PrinterJobStatus(job_id=job_id, state="gone")

@@ -129,7 +129,7 @@ async def test_cancel_stops_with_the_true_count(printer, client):
 
 
 async def test_own_job_is_found_by_name_or_uuid(client):
-    """Section 10's first rule: look before ever thinking of sending again."""
+    """Before anybody thinks of sending again, the printer can be asked whether it has the job."""
     job = await send(client, pdf(1), name="delivery-abc")
     await until(client, job)
     assert (await client.find_job(name="delivery-abc")).job_id == job.job_id

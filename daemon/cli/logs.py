@@ -33,9 +33,14 @@ def log_to_stderr(settings: Log) -> None:
         )
     else:
         structlog.configure(
-            processors=[*shared, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())],
+            processors=[*shared, _console()],
             wrapper_class=structlog.make_filtering_bound_logger(level),
             logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
             cache_logger_on_first_use=True,
         )
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format='{"event":"library","line":%(message)r}')
+
+
+def _console() -> structlog.types.Processor:
+    # The pretty tracebacks of structlog show local variables, which may hold secrets.
+    return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -95,9 +96,17 @@ async def _on_http(_request: Request, error: Exception) -> JSONResponse:
     )
 
 
+async def _on_bug(_request: Request, _error: Exception) -> JSONResponse:
+    """The client gets a number to name; the traceback goes to the log, where the door writes it."""
+    known = structlog.contextvars.get_contextvars()
+    error = {"code": "internal-error", "message": "a bug; the log has the details", "details": []}
+    return JSONResponse({"error": error | {"request_id": known.get("request_id", "")}}, 500)
+
+
 def install(app: FastAPI) -> None:
     """Register the table with an application."""
     app.add_exception_handler(Refusal, _on_refusal)
     app.add_exception_handler(Unavailable, _on_unavailable)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_bug)

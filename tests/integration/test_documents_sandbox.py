@@ -157,16 +157,16 @@ def test_the_filter_is_sound(machine):
 
 
 HOSTILE = {
-    "flate bomb": (documents.flate_bomb, "document-too-complex"),
+    "flate bomb": (lambda: documents.flate_bomb(512 * MIB), "document-too-complex"),
     "recursive form": (documents.recursive_form, "document-too-complex"),
     "page loop": (documents.page_loop, "document-format-error"),
-    "endless operators": (documents.endless_operators, "document-too-complex"),
+    "endless operators": (lambda: documents.endless_operators(12_000_000), "document-too-complex"),
 }
 
 
 async def test_hostile_documents_do_not_disturb_the_daemon():
     """Bombs, loops and endless programs are refused in plain words while the event loop stays responsive."""
-    analyser = Analyser(Workshop(WorkshopLimits(cpu_s=4, wall_s=30.0)))
+    analyser = Analyser(Workshop(WorkshopLimits(cpu_s=4, wall_s=30.0, memory_bytes=512 * MIB)))
     await analyser.start()
     made = {name: build() for name, (build, _) in HOSTILE.items()}
     lags: list[float] = []

@@ -10,7 +10,7 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
 from daemon.jobs.documents.frames import Refuse
-from daemon.jobs.facts import UM_PER_POINT
+from daemon.jobs.facts import UM_PER_POINT, media_name, media_size_um
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,8 +53,8 @@ def page_size_um(page: pdfium.PdfPage) -> tuple[int, int]:
 
 
 def sheet_for(page_um: tuple[int, int], media_um: tuple[int, int] | None, *, is_portrait: bool) -> tuple[int, int]:
-    """The sheet a page goes on: the paper asked for, else its own size; `is_portrait` as paper lies in a tray."""
-    size = media_um or page_um
+    """The sheet a page goes on: the paper asked for, else the paper of its size; `is_portrait` as it lies in a tray."""
+    size = media_um or media_size_um(media_name(*page_um)) or page_um
     if is_portrait:
         return (min(size), max(size))
     return (max(size), min(size)) if page_um[0] > page_um[1] else (min(size), max(size))

@@ -43,7 +43,7 @@ def next_grant_us(rule: PotRule, at_us: int, tz: str, terms: Sequence[Term] = ()
 
 
 def grants_due(profile: Profile, rule: PotRule, *, last_label: str | None, at_us: int) -> tuple[Grant, ...]:
-    """What a pot must still be given at `at_us`, oldest first, when `last_label` was the last period granted.
+    """What a pot must still be given at `at_us`, oldest first, when `last_label` was the last period granted (None or empty: none yet).
 
     Every period that began since is made up for, as if the daemon had never slept, up to `CATCH_UP_PERIODS_MAX` of the
     latest. A new pot gets the current period, whole. A rule that changed its rhythm begins with the first new period
@@ -53,7 +53,7 @@ def grants_due(profile: Profile, rule: PotRule, *, last_label: str | None, at_us
         return ()
     today = periods.local_date(at_us, profile.timezone)
     current = periods.period_on(rule.period, today, profile.terms)
-    if last_label is None:
+    if not last_label:
         return _grants(rule, [current] if current else [])
     last = periods.period_named(last_label, profile.terms)
     if rule.period is PeriodKind.NONE:

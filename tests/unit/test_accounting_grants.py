@@ -116,6 +116,7 @@ def test_a_new_pot_gets_the_current_period_whole():
     """Somebody who starts in the middle of a month gets that month, and nothing of the months before."""
     assert due("monthly", None, "2026-11-22T10:00:00") == ["2026-11"]
     assert due("none", None, "2026-11-22T10:00:00") == ["once"]
+    assert due("none", "", "2026-11-22T10:00:00") == ["once"]
     assert due("term", None, "2026-12-25T10:00:00") == []
 
 

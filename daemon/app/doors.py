@@ -11,6 +11,8 @@ from daemon.app.services import api_services
 from daemon.auth import tls
 from daemon.notices.event_store import EventStore
 from daemon.notices.feed import EventFeed
+from daemon.people.names import normalise
+from daemon.web.console.pages import ConsoleServices, create_console
 from daemon.web.https import WebServer, listen_admin, listen_tcp
 from daemon.web.ipp.addresses import Ports
 from daemon.web.ipp.front import IppFront
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from daemon.app.parts import Parts
     from daemon.app.verbs import Verbs
     from daemon.settings import Queue, Settings
+    from daemon.web.console.pages import Pages
 
 TERMINAL_PREFIX = "/terminal"
 QUEUE_SPACE = uuid.UUID("6f2d2f0e-8f0a-5b1e-9b83-6b1a5f0f6d11")
@@ -45,6 +48,7 @@ class Doors:
         self._ipp: list[IppListener] = []
         self._web: list[WebServer] = []
         self._feed = EventFeed(EventStore(parts.db))
+        self._pages: Pages | None = None
 
     async def open(self) -> None:
         """Serve everywhere; what was opened is closed again when one cannot be.
@@ -62,6 +66,8 @@ class Doors:
     async def close(self) -> None:
         """Stop accepting, end event streams, let what is under way end within its grace."""
         await self._feed.close()
+        if self._pages is not None:
+            await self._pages.close()
         for listener in self._ipp:
             await listener.close()
         for server in self._web:
@@ -98,7 +104,8 @@ class Doors:
         parts, server = self._parts, self._parts.settings.server
         await self._feed.start()
         terminals = create_terminal_api(terminal_services(parts, self._verbs, self._feed))
-        site, admin = create_site(api_services(parts, self._verbs), others={TERMINAL_PREFIX: terminals})
+        console, self._pages = create_console(console_services(parts))
+        site, admin = create_site(api_services(parts, self._verbs), others={TERMINAL_PREFIX: terminals, "/": console})
         context = tls.server_context(parts.tls)
         given = self._sockets.get("https") or listen_tcp(server.bind, server.api)
         self._web = [
@@ -131,6 +138,16 @@ def terminal_services(parts: Parts, verbs: Verbs, feed: EventFeed) -> TerminalSe
         backend=backend,
         clock=parts.clock,
         screen=ScreenLimits(kiosk.idle_s, kiosk.countdown_s, kiosk.languages),
+    )
+
+
+def console_services(parts: Parts) -> ConsoleServices:
+    """What the public pages stand on."""
+    people, rules = parts.settings.people, parts.settings.sign_in
+    return ConsoleServices(
+        credentials=parts.credentials,
+        name_of=lambda name: normalise(name, strip_domains=people.strip_domains),
+        password_chars_min=rules.password_length_min,
     )
 
 

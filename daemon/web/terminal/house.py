@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -122,14 +123,22 @@ class HouseBackend:
 
     async def jobs(self, session: Session, terminal: Terminal, *, printer_id: str) -> JobsJson:
         """What waits and what runs, priced for the printer chosen."""
-        person = await self._person(session)
-        station = self._printers.station(await self._printer(terminal, printer_id))
-        waiting = await self._jobs.waiting(person.id)
-        running = await self._jobs.list(which="all", states=RUNNING, person_id=person.id, limit=LISTED_MAX)
-        volume = await self._prices.volume(person.id)
+        person_id = session.person_id
+        place = asyncio.gather(
+            self._person(session),
+            self._printer(terminal, printer_id),
+            self.printers(terminal),
+            self._prices.volume(person_id),
+            self._house.ledger.accounts(person_id),
+        )
+        found = asyncio.gather(
+            self._jobs.waiting(person_id),
+            self._jobs.list(which="all", states=RUNNING, person_id=person_id, limit=LISTED_MAX),
+        )
+        (person, printer, printers, volume, accounts), (waiting, running) = await asyncio.gather(place, found)
+        station = self._printers.station(printer)
         listed = [self._listed(job, person, station, volume) for job in waiting[:LISTED_MAX]]
         listed += [_Listed(job, None, None) for job in running if job.has_document]
-        accounts = await self._house.ledger.accounts(person.id)
         unit = self._prices.unit_shown(person)
         total = Amount(unit, sum(one.price.value for one in listed if one.is_ready and one.price is not None))
         balance = _balance(accounts, unit)
@@ -139,7 +148,7 @@ class HouseBackend:
             "balance": balance.to_json(),
             "balance_after": (balance - total).to_json(),
             "accounts": [_pot(account) for account in accounts if account.kind == "user"],
-            "printers": await self.printers(terminal),
+            "printers": printers,
             "refused": {one.job.public_id: one.problem["code"] for one in listed if one.problem},
         }
 

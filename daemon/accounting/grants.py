@@ -43,7 +43,7 @@ def next_grant_us(rule: PotRule, at_us: int, tz: str, terms: Sequence[Term] = ()
 
 
 def grants_due(profile: Profile, rule: PotRule, *, last_label: str | None, at_us: int) -> tuple[Grant, ...]:
-    """What a pot must still be given at `at_us`, oldest first, when `last_label` was the last period granted (None or empty: none yet).
+    """What a pot must still be given at `at_us`, oldest first; `last_label` is the last period granted, if any.
 
     Every period that began since is made up for, as if the daemon had never slept, up to `CATCH_UP_PERIODS_MAX` of the
     latest. A new pot gets the current period, whole. A rule that changed its rhythm begins with the first new period

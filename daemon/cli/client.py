@@ -117,11 +117,11 @@ async def connected(settings: Settings, *, needs_daemon: bool = False) -> AsyncI
         return
     if needs_daemon:
         raise DaemonNeeded("the daemon is not running here; start it with `holdfast daemon --config FILE`")
-    from daemon.app import offline
+    from daemon.app.offline import offline_api
     from daemon.cli.logs import log_to_stderr
 
     log_to_stderr(Log(level="warning", format="text"))
-    async with offline(settings) as app:
+    async with offline_api(settings) as app:
         local = httpx.ASGITransport(app=LocalDoor(app), raise_app_exceptions=True)
         async with httpx.AsyncClient(transport=local, base_url=BASE_URL, timeout=TIMEOUT_S) as http:
             yield Api(http)

@@ -211,8 +211,8 @@ class PrinterClient:
     async def find_job(self, *, uuid: str = "", name: str = "", user_name: str = "") -> PrinterJobStatus | None:
         """Our own job by its UUID or by exactly its name, among all the printer remembers; the newest of several.
 
-        `user_name` is the one it was sent for: some printers show the names of a person's own jobs only. None means that
-        the printer does not know it: never received, or forgotten.
+        `user_name` is the one it was sent for: some printers show the names of a person's own jobs only.
+        None means that the printer does not know it: never received, or forgotten.
 
         Raises:
             PrinterUnreachable, PrinterRefused.

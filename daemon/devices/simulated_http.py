@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
@@ -10,6 +11,8 @@ import h11
 
 READ_BYTES: Final = 65_536
 IDLE_S: Final = 60.0
+LINGER_S: Final = 1.0
+LINGER_BYTES_MAX: Final = 16 << 20
 
 Handler = Callable[[h11.Request, AsyncIterator[bytes]], Awaitable[tuple[int, bytes]]]
 
@@ -43,7 +46,18 @@ async def _one(
     for event in (h11.Response(status_code=status, headers=headers), h11.Data(data=answer), h11.EndOfMessage()):
         writer.write(connection.send(event) or b"")
     await writer.drain()
+    if connection.their_state is not h11.DONE:
+        await _linger(reader)
     return connection.our_state is h11.DONE and connection.their_state is h11.DONE
+
+
+async def _linger(reader: asyncio.StreamReader) -> None:
+    """Read on a little after an early answer: closing on unread octets would take the answer away from its reader."""
+    total = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_S):
+            while total < LINGER_BYTES_MAX and (data := await reader.read(READ_BYTES)):
+                total += len(data)
 
 
 async def _body(

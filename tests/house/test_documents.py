@@ -30,7 +30,7 @@ def reference_pages() -> dict[Path, str]:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
-    return module.pages()
+    return {ROOT / name: text for name, text in module.pages().items()}
 
 
 def test_every_setting_and_command_is_documented():
@@ -77,5 +77,8 @@ def test_readme_begins_with_two_commands_and_a_picture():
     text = (ROOT / "README.md").read_text("utf-8")
     first = re.search(r"```sh\n(.*?)```", text, re.DOTALL)
     assert first
-    assert [line.split("#")[0].split() for line in first[1].splitlines()] == [["./run", "demo"], ["./run", "demo", "--once"]]
+    assert [line.split("#")[0].split() for line in first[1].splitlines()] == [
+        ["./run", "demo"],
+        ["./run", "demo", "--once"],
+    ]
     assert len(re.findall(r"!\[", text)) == 1

@@ -47,7 +47,15 @@ NEVER_AT_A_TERMINAL = {
 """Codes without words on the terminal, by the reason why."""
 
 AT_THE_PRINT_DOOR = ("daemon.workflows.submit", "daemon.jobs.ticket", "daemon.web.ipp.")
-MET_THERE_TOO = {"document-too-large", "bad-input", "conflict", "forbidden", "job-not-held", "not-authorized", "not-found"}
+MET_THERE_TOO = {
+    "document-too-large",
+    "bad-input",
+    "conflict",
+    "forbidden",
+    "job-not-held",
+    "not-authorized",
+    "not-found",
+}
 
 
 def classes(kind: type[Exception]) -> list[type[Exception]]:

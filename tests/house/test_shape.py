@@ -119,7 +119,9 @@ def _checks(function: ast.AST, checking: set[str]) -> bool:
         if isinstance(node, ast.Assert):
             return True
         called = node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
-        if called in {"raises", "fail", "timeout", "wait_for"} | checking or called.startswith(("assert_", "expect_")):
+        if called in {"raises", "fail", "timeout", "wait_for", "expect"} | checking or called.startswith(
+            ("assert_", "expect_")
+        ):
             return True
     return False
 

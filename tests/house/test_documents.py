@@ -41,7 +41,9 @@ def test_every_setting_and_command_is_documented():
 
 def test_every_setting_has_a_meaning():
     """No option or argument without a word of what it means."""
-    for path, text in reference_pages().items():
+    told = {path: text for path, text in reference_pages().items() if path.stem in ("settings", "commands")}
+    assert len(told) == 2
+    for path, text in told.items():
         empty = [line for line in text.splitlines() if re.match(r"\| `.*\|\s*\|$", line)]
         assert not empty, f"{path.name}: {empty}"
 

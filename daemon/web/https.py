@@ -136,7 +136,7 @@ def listen_tcp(addresses: Sequence[str], port: int) -> list[socket.socket]:
     try:
         for address in addresses:
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
-            one = socket.socket(family, socket.SOCK_STREAM)
+            one = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # or asyncio leaves Nagle on
             opened.append(one)
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:

@@ -22,7 +22,7 @@ from daemon.db.lock import StateLock
 from daemon.db.migrate import migrate
 from daemon.db.readers import READ_S, Readers, unhindered
 from daemon.db.unit import UnitRefused
-from daemon.db.writer import CACHED_STATEMENTS, Batch, BatchResult, WriterConnection
+from daemon.db.writer import CACHED_STATEMENTS, SHARED_MEMORY_CODES, Batch, BatchResult, WriterConnection, is_fatal
 from daemon.kernel.errors import Busy, StorageFull, Unavailable
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ CHECKPOINT_PAGES = 4000
 CACHE_KIB = 8192
 FATAL_EXIT = 70
 """sysexits' EX_SOFTWARE: the supervisor restarts us and recovery reads the disk again."""
-_FATAL = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _PRIMARY = 0xFF
 _PRAGMAS = (
     "PRAGMA synchronous=FULL",
@@ -84,6 +83,8 @@ class Database:
         self._wake = asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
         self._is_closing = False
+        self._is_writing = False
+        self._last_size = 1
         self._event_seq = 0
         self._event_written = asyncio.Event()
 
@@ -148,6 +149,10 @@ class Database:
         if self._is_full and not unit.essential and not await self._has_room_again():
             raise StorageFull
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        if not self._is_writing and not self._queue and self._last_size == 1:
+            # Nobody else writes: going straight to the thread saves this one two task switches.
+            await self._write([(unit, future)])
+            return future.result()
         self._queue.append((unit, future))
         self._wake.set()
         # Cancelling the caller cancels this future only: the writer is another task and finishes the write.
@@ -233,7 +238,7 @@ class Database:
         try:
             return await self._readers.read(queries, limit_s=limit_s)
         except sqlite3.DatabaseError as error:
-            if self._clock is not None and _is_fatal(error):
+            if self._clock is not None and is_fatal(error):
                 self._on_fatal(error)
             raise
 
@@ -241,19 +246,25 @@ class Database:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._queue:
+            while self._queue and not self._is_writing:
                 size = min(len(self._queue), BATCH_UNITS_MAX)
                 waiting = [self._queue.popleft() for _ in range(size)]
                 await self._write(waiting)
-            if self._is_closing:
+            if self._is_closing and not self._is_writing:
                 return
 
     async def _write(self, waiting: list[tuple[Unit, asyncio.Future[Outcome]]]) -> None:
+        self._is_writing = True
         try:
             results: BatchResult = await self._apply([unit for unit, _ in waiting])
         except Exception as error:
             await self._failed(waiting, error)
             return
+        finally:
+            self._is_writing = False
+            self._last_size = len(waiting)
+            if self._queue or self._is_closing:
+                self._wake.set()
         for (_, future), result in zip(waiting, results, strict=True):
             if future.done():
                 continue
@@ -289,7 +300,7 @@ class Database:
             else:
                 _refuse(essential, StorageFull())
             return
-        if _is_fatal(error):
+        if is_fatal(error) or getattr(error, "sqlite_errorcode", None) in SHARED_MEMORY_CODES:
             self._on_fatal(error)
         if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & _PRIMARY == sqlite3.SQLITE_BUSY:
             _refuse(waiting, Busy("another program holds the database", retry_after_s=1))
@@ -318,11 +329,6 @@ def _refuse(waiting: Sequence[tuple[Unit, asyncio.Future[Outcome]]], error: Exce
             future.exception()
 
 
-def _is_fatal(error: BaseException) -> bool:
-    code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & _PRIMARY in _FATAL
-
-
 def _is_storage_full(error: BaseException, path: Path) -> bool:
     """SQLITE_FULL, or the shared-memory file could not grow because the disk has nothing left."""
     code = getattr(error, "sqlite_errorcode", None)
@@ -330,6 +336,4 @@ def _is_storage_full(error: BaseException, path: Path) -> bool:
         return False
     if code & _PRIMARY == sqlite3.SQLITE_FULL:
         return True
-    if code & _PRIMARY == sqlite3.SQLITE_IOERR and code in (sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP):
-        return os.statvfs(path.parent).f_bavail == 0
-    return False
+    return code in SHARED_MEMORY_CODES and os.statvfs(path.parent).f_bavail == 0

@@ -32,6 +32,10 @@ _LAST_BLOCK = "SELECT hash FROM ledger_block ORDER BY last_id DESC LIMIT 1"
 _LAST_TRANSFER = "SELECT id, at_us FROM transfer ORDER BY id DESC LIMIT 1"
 _LAST_EVENT = "SELECT coalesce(max(seq), 0) FROM event"
 
+_PRIMARY = 0xFF
+_FATAL = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+SHARED_MEMORY_CODES = (sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP)
+"""The log's index could not grow: on a full disk nothing worse than that."""
 _KEY_CONSTRAINTS = {
     sqlite3.SQLITE_CONSTRAINT_UNIQUE,
     sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
@@ -85,6 +89,7 @@ class WriterConnection(sqlite3.Connection):
         self._heads: _Heads | None = None
         self._next = _Heads(seq=0, at_us=0, block=chain.GENESIS, audit=chain.GENESIS)
         self._run: Callable[..., sqlite3.Cursor] = super().execute
+        self._poison: sqlite3.DatabaseError | None = None
 
     def execute(self, sql: str, parameters: Any = (), /) -> Any:
         """A `Batch` is applied as a whole; plain SQL runs as usual."""
@@ -93,10 +98,17 @@ class WriterConnection(sqlite3.Connection):
         return self._run(sql, parameters)
 
     def _apply(self, batch: Batch) -> BatchResult:
+        if self._poison is not None:
+            raise self._poison
         try:
             return self._transaction(batch, always_save=False)
         except _WriteAgain:
             return self._transaction(batch, always_save=True)
+        except sqlite3.DatabaseError as error:
+            if is_fatal(error):
+                # Whoever waited may be gone by now; the next batch must meet this, not a connection that goes on.
+                self._poison = error
+            raise
 
     def _transaction(self, batch: Batch, *, always_save: bool) -> BatchResult:
         run = self._run
@@ -212,6 +224,12 @@ class WriterConnection(sqlite3.Connection):
         block = self._run(_LAST_BLOCK).fetchone() or (chain.GENESIS,)
         audit = self._run(_LAST_AUDIT).fetchone() or (chain.GENESIS,)
         return _Heads(seq=transfer[0], at_us=transfer[1], block=block[0], audit=audit[0])
+
+
+def is_fatal(error: BaseException) -> bool:
+    """True after an I/O error or damage: what is on disk is unknown. Room for the log's index is not that."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & _PRIMARY in _FATAL and code not in SHARED_MEMORY_CODES
 
 
 def _refused(error: sqlite3.IntegrityError, index: int, statement: Statement) -> Exception:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from daemon.db.ballast import Ballast
-from daemon.db.database import FATAL_EXIT, Database
+from daemon.db.database import FATAL_EXIT, BatchResult, Database
 from daemon.db.unit import Unit
 from daemon.kernel.errors import StorageFull
 from tests.helpers.books import HandClock
@@ -95,11 +96,8 @@ async def test_full_disk_refuses_keeps_and_recovers(tmp_path):
 
 async def test_neighbours_in_a_full_batch(tmp_path, monkeypatch):
     """When a batch meets a full disk, only its essential units are written; nobody hangs."""
-    import asyncio
-
-    from daemon.db.database import BatchResult
-
     db = await Database.open(tmp_path / "house.db", clock=HandClock())
+    await asyncio.gather(*(db.commit(put(name)) for name in "xyz"))  # busy: what follows is written together
     apply, calls = db._apply, []
 
     async def full_once(units) -> BatchResult:
@@ -172,11 +170,35 @@ async def test_failed_sync_is_fatal(tmp_path, monkeypatch):
 
     monkeypatch.setattr(db, "_apply", fail)
     unit = put("a")
-    with pytest.raises(TimeoutError):
-        import asyncio
-
-        await asyncio.wait_for(db.commit(unit), 0.2)
+    with pytest.raises(Dead):
+        await db.commit(unit)
     assert died == ["SQLITE_IOERR_FSYNC"]
-    with contextlib.suppress(Dead):
-        await db.close()
-    await db._release()
+    await db.close()
+
+
+async def test_failed_sync_is_not_forgotten_with_its_caller(tmp_path):
+    """The caller of the failed write may be gone: whoever writes next meets the failure, not a fresh start."""
+    died = []
+    db = await Database.open(tmp_path / "house.db", clock=HandClock(), on_fatal=lambda error: died.append(str(error)))
+    connection = db._connection._conn
+    run = connection._run
+
+    def fail(sql, *rest):
+        if sql == "COMMIT":
+            connection._run = run
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+            raise error
+        return run(sql, *rest)
+
+    connection._run = fail
+    task = asyncio.create_task(db.commit(put("a")))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    with pytest.raises(sqlite3.OperationalError):
+        await db.commit(put("b"))
+    assert died == ["disk I/O error"]
+    assert await db.read("SELECT key FROM meta") == []
+    await db.close()

@@ -136,10 +136,10 @@ async def test_broken_statement_fails_alone(db):
 
 async def test_queue_has_a_limit(db):
     """More waiting units than the named limit are answered Busy at once."""
-    tasks = [asyncio.create_task(db.commit(put(f"{number:05}"))) for number in range(QUEUE_UNITS_MAX + 1)]
+    tasks = [asyncio.create_task(db.commit(put(f"{number:05}"))) for number in range(QUEUE_UNITS_MAX + 2)]
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(result) for result in results if isinstance(result, Exception)] == [Busy]
-    assert len(await keys(db)) == QUEUE_UNITS_MAX
+    assert len(await keys(db)) == QUEUE_UNITS_MAX + 1  # the first is not waiting, it is being written
 
 
 async def test_close_writes_what_is_waiting(tmp_path):

@@ -92,6 +92,7 @@ class Agent:
         terminal = replace(terminal, reader=reader.kind if reader is not None else "")
         self.state = State(terminal=terminal, language=terminal.home_language)
         self._shown: dict[str, Any] = {}
+        self._version = 0
         self._changed = asyncio.Event()
         self._kick = asyncio.Event()
         self._work: set[asyncio.Task[None]] = set()
@@ -116,8 +117,8 @@ class Agent:
             await asyncio.gather(*waiting, return_exceptions=True)
 
     def view(self) -> dict[str, Any]:
-        """The screen as it is now."""
-        return view(self.state, self._clock.monotonic_s())
+        """The screen as it is now; `version` rises, so that a slow answer never overwrites a newer one."""
+        return view(self.state, self._clock.monotonic_s()) | {"version": self._version}
 
     async def views(self) -> AsyncIterator[dict[str, Any]]:
         """The screen now and after every change; slow watchers skip what they missed."""
@@ -141,9 +142,10 @@ class Agent:
         self.state, effects = step(self.state, event, self._clock.monotonic_s())
         for effect in effects:
             self._begin(effect)
-        shown = self.view()
+        shown = view(self.state, self._clock.monotonic_s())
         if shown != self._shown:
             self._shown = shown
+            self._version += 1
             self._changed.set()
             self._changed = asyncio.Event()
 

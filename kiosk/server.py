@@ -125,13 +125,14 @@ def build(agent: Agent, *, port: int, token: str, dice: Dice, reader: SimulatedR
 
 class _Screen:
     def __init__(self, agent: Agent, *, dice: Dice, reader: SimulatedReader | None, dpi: float) -> None:
-        self._agent, self._dice, self._reader, self._dpi = agent, dice, reader, dpi
+        self._agent, self._dice, self._reader = agent, dice, reader
+        self._frame = {"dpi": dpi, "start": dice.token(8).hex()}
 
     async def page(self, _request: Request) -> Response:
         return FileResponse(STATIC / "index.html", headers={"cache-control": "no-store"})
 
     async def view(self, _request: Request) -> Response:
-        return JSONResponse(self._agent.view() | {"dpi": self._dpi})
+        return JSONResponse(self._agent.view() | self._frame)
 
     async def events(self, _request: Request) -> Response:
         return StreamingResponse(self._stream(), media_type="text/event-stream")
@@ -148,7 +149,7 @@ class _Screen:
                 if not done:
                     yield b"event: ping\ndata: 1\n\n"
                     continue
-                shown = pending.result() | {"dpi": self._dpi}
+                shown = pending.result() | self._frame
                 pending = None
                 yield b"event: view\ndata: " + json.dumps(shown).encode() + b"\n\n"
         finally:
@@ -162,7 +163,7 @@ class _Screen:
             return _no(400, "bad-input", "No such action.")
         had = self._agent.state.person is not None
         shown = await self._agent.act(act)
-        answer = JSONResponse(shown | {"dpi": self._dpi})
+        answer = JSONResponse(shown | self._frame)
         if had and shown["person"] is None:
             answer.headers["clear-site-data"] = CLEAR
         return answer

@@ -79,6 +79,7 @@ function Spoken({ view }) {
 }
 
 let shown = null;
+let latest = null;
 let silent = false;
 let leaving = false;
 
@@ -86,8 +87,12 @@ function draw() {
   render(html`<${App} view=${shown} silent=${silent} />`, document.getElementById("app"));
 }
 
+/** Views come by two ways (answers and events): an older one never replaces a newer one of the same program start. */
+const isOld = (view) => latest && view.start === latest.start && view.version < latest.version;
+
 async function show(view) {
-  if (leaving) return;
+  if (leaving || isOld(view)) return;
+  latest = view;
   if (shown?.person && view.visit !== shown.visit) {
     leaving = true;
     shown = null;
@@ -97,6 +102,7 @@ async function show(view) {
   }
   measure(view.dpi);
   await speak(view.language).catch(() => {});
+  if (leaving || isOld(view)) return;
   shown = view;
   draw();
 }

@@ -1,199 +1,276 @@
-"""Writes docs/reference/settings.md, docs/reference/commands.md and config/holdfast.example.toml from the declarations.
+"""Writes docs/reference/ and config/holdfast.example.toml from the program itself. `--check` only compares.
 
-    .venv/bin/python tools/generate_reference.py
-
-`tests/house` fails while a file differs from what this would write: nothing can be set or run undocumented.
+Run: python -m tools.generate_reference
 """
 
 from __future__ import annotations
 
 import dataclasses
-import re
 import sys
-import textwrap
 import typing
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+from daemon.cli import registry
+from daemon.cli.command import Command
+from daemon.settings import Pot, Profile, Queue, Settings, Term
+from daemon.settings.options import META
+from daemon.settings.server import API_OFFSET, IPP_OFFSET, IPPS_OFFSET, KIOSK_OFFSET, SIMULATED_OFFSET
 
-from daemon.cli.registry import COMMANDS, NOUNS  # noqa: E402  -- the path is set above
-from daemon.settings import Settings  # noqa: E402
-from daemon.settings.options import META  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
+MADE = "<!-- Made by tools/generate_reference.py from the program: change it there. -->\n"
+NAMED = {"queues": ("findme", Queue), "profiles": ("standard", Profile)}
+LISTED = {"pots": Pot, "terms": Term}
 
-WIDTH = 118
-KINDS = {str: "text", int: "whole number", bool: "true or false", Decimal: "number", Path: "path"}
-SETTINGS_HEAD = """\
-# Settings
-
-Made by `tools/generate_reference.py` from the declarations in `daemon/settings/`; the same text, as a file to copy
-from, is `config/holdfast.example.toml`.
-
-Flags win over the environment (`HOLDFAST__SECTION__KEY`), the environment over `holdfast.toml` and its
-`conf.d/*.toml` (in name order, later wins), files over defaults. `holdfast config check` reports every problem at
-once, with file and line; `holdfast config show --origin` says where each value comes from. Secrets are never values:
-an option ending in `_file` names a file that only its owner can read, and a systemd credential comes before it.
-"""
-COMMANDS_HEAD = """\
-# Commands
-
-Made by `tools/generate_reference.py` from the declarations in `daemon/cli/`.
-
-Everywhere: `--state DIR` (or `HOLDFAST_STATE`) or `--config FILE` says which installation; `--json` prints one JSON
-object, lists as `{"items": [...], "next": null}`, errors as `{"error": {"code", "message", "details": [{"file",
-"line", "key", "message"}]}}` on standard output. Amounts are `{"unit", "amount", "scale"}`, times RFC 3339 UTC, ids
-strings. Secrets come on standard input or at a prompt without echo, never in arguments or environment.
-
-| exit code | means |
-|---|---|
-| 0 | done |
-| 1 | a check found a difference |
-| 2 | usage or configuration |
-| 3 | unavailable: try later |
-| 4 | refused by a rule |
-
-Prices, pots and policies: [pricing](../pricing.md), [allowances](../allowances.md), [settings](settings.md).
-"""
-
-
-@dataclasses.dataclass(frozen=True)
-class Option:
-    """One option as the reference tells it."""
-
-    key: str
-    kind: str
-    default: str
-    doc: str
-
-
-def toml(value: Any) -> str:
-    """A default as it would stand in the file."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Path):
-        return f'"{value}"' if value != Path() else '""'
-    if isinstance(value, str):
-        return f'"{value}"'
-    if isinstance(value, (tuple, list)):
-        return "[" + ", ".join(toml(item) for item in value) + "]"
-    return str(value)
-
-
-def is_table(hint: Any) -> bool:
-    """A section, or a table or list of them."""
-    arguments = [hint, *typing.get_args(hint)]
-    return any(dataclasses.is_dataclass(one) for one in arguments)
-
-
-def kind_of(hint: Any, meta: Mapping[str, Any]) -> str:
-    """What may stand there, in words."""
-    if meta.get("choices"):
-        words = " ".join(f"`{choice}`" for choice in meta["choices"])
-        return f"list of {words}" if typing.get_origin(hint) is tuple else words
-    if typing.get_origin(hint) is tuple:
-        return "list"
-    low, high = meta.get("low"), meta.get("high")
-    bounds = f", {low} to {high}" if high is not None else f", from {low}" if low is not None else ""
-    return KINDS.get(hint, "text") + bounds
-
-
-def tables(cls: type, path: str, doc: str) -> Iterator[tuple[str, str, list[Option]]]:
-    """Every table below `cls`: its header, meaning and options, in the order of declaration."""
-    hints = typing.get_type_hints(cls)
-    options, below = [], []
-    for declared in dataclasses.fields(cls):
-        if META not in declared.metadata:
-            continue
-        meta, hint = declared.metadata[META], hints[declared.name]
-        if is_table(hint):
-            inner = typing.get_args(hint)
-            origin = typing.get_origin(hint)
-            if origin is tuple:
-                below.append((inner[0], f"[[{path.strip('[]')}.{declared.name}]]", meta["doc"]))
-            elif origin is not None:
-                below.append((inner[1], f"[{declared.name}.NAME]", meta["doc"]))
-            else:
-                below.append((hint, f"[{declared.name}]", meta["doc"]))
-            continue
-        options.append(Option(declared.name, kind_of(hint, meta), toml(declared.default), meta["doc"]))
-    if options:
-        yield path, doc, options
-    for inner_cls, header, inner_doc in below:
-        yield from tables(inner_cls, header, inner_doc)
-
-
-def settings_page() -> str:
-    """docs/reference/settings.md."""
-    parts = [SETTINGS_HEAD]
-    for header, doc, options in tables(Settings, "", ""):
-        rows = "\n".join(f"| `{o.key}` | {o.kind} | `{o.default}` | {o.doc.replace('|', ' or ')} |" for o in options)
-        parts.append(f"## `{header}`\n\n{doc}\n\n| key | value | default | meaning |\n|---|---|---|---|\n{rows}\n")
-    return "\n".join(parts)
-
-
-def example() -> str:
-    """config/holdfast.example.toml: every option at its default, commented out."""
-    lines = [
-        "# Every option with its meaning and default; docs/reference/settings.md is the same as a page.",
-        "# Made by tools/generate_reference.py. Take what you change into your holdfast.toml; check with",
-        "# `holdfast config check`. NAME stands for a name of your choice.",
-    ]
-    for header, doc, options in tables(Settings, "", ""):
-        lines += ["", *textwrap.wrap(doc, WIDTH, initial_indent="# ", subsequent_indent="# "), f"# {header}"]
-        for option in options:
-            lines.append("#")
-            meaning = f"{option.doc} ({option.kind.replace('`', '')})"
-            lines += textwrap.wrap(meaning, WIDTH, initial_indent="#   ", subsequent_indent="#   ")
-            lines.append(f"# {option.key} = {option.default}")
-    return "\n".join(lines) + "\n"
+# ruff: noqa: ISC004  -- keys of one object, over lines
+SHAPES: Mapping[str, tuple[str, str]] = {
+    "user add": ("user_id name pin ...", "the person, as `user show`"),
+    "user show": (
+        "user_id name display_name email pin active profile site language origin created_at last_submitted_at "
+        "last_released_at roles cards[card_id label] aliases has_password",
+        "times are null until it happened",
+    ),
+    "printer show": (
+        "printer_id name uri tls tariff location site state reasons[] accepting checked_at",
+        "state: unknown, idle, processing, stopped, unreachable",
+    ),
+    "terminal add": ("terminal_id name code expires_at daemon_url", "the code works once"),
+    "terminal show": (
+        "terminal_id name state policy site printers[] version created_at enrolled_at last_seen_at revoked_at",
+        "state: waiting, enrolled, revoked",
+    ),
+    "job show": (
+        "job_id ipp_job_id queue user requesting_user_name name state reasons[] message pages impressions "
+        "color_impressions sheets copies sides print_color_mode media price printed[impressions sheets] printer format "
+        "octets created_at processing_at completed_at held_until uncertain estimated",
+        "counts and price are null until the document has been read",
+    ),
+    "job release": ("release_id items[job_id price state] total", "202: it is on its way"),
+    "account show": (
+        "user user_id accounts[account_id kind pot unit balance reserved available limit next_grant_at] ledger_seq",
+        "balances are amounts",
+    ),
+    "account adjust": ("transfer_id balance", "the same for the same key"),
+    "account statement": ("items[transfer_id at kind pot unit amount balance_after reason actor job] next", ""),
+    "ledger verify": ("ok transfers head mismatches[table id expected found]", "exit 1 when not ok"),
+    "ledger export": (
+        "seq transfer_id kind amount debit credit job leg resolves reverses at expires_at reason actor",
+        "one object a line",
+    ),
+    "config check": ("ok files[] tariffs[]", "problems are an error, exit 2"),
+    "config show": ("settings", "with --origin: settings[key value origin]"),
+    "init": ("state_dir config ca_file ca_sha256 urls[ipp ipps api kiosk] admin_token", "the token is printed once"),
+    "daemon": ("event urls[ipp ipps api kiosk]", "one line on stdout when it serves: event is ready"),
+    "backup": ("file ok bytes transfers schema_version keys_file", ""),
+    "restore --check": ("file ok bytes transfers problems[]", "exit 1 when not ok"),
+    "demo --once": (
+        "result job_id user printer pages impressions sheets price balance_before balance_after printed_file ledger",
+        "exit 0 only when the file exists and the ledger verifies",
+    ),
+}
+"""Keys of the JSON objects, in the order they are printed."""
 
 
 def commands_page() -> str:
-    """docs/reference/commands.md."""
-    parts = [COMMANDS_HEAD]
-    noun = ""
-    for command in COMMANDS:
-        if len(command.words) > 1 and command.words[0] != noun:
-            noun = command.words[0]
-            parts.append(f"## {noun}\n\n{NOUNS[noun]}\n")
-        parts.append(f"### `holdfast {' '.join(command.words)}`\n\n{command.summary}\n")
-        if command.arguments:
-            rows = [f"| {_names(one.names, one.options)} | {_help(one.options)} |" for one in command.arguments]
-            parts.append("\n".join(["| argument | meaning |", "|---|---|", *rows]) + "\n")
-        if command.state_words:
-            parts.append(f"`--state` followed by one of {', '.join(command.state_words)} narrows the list.\n")
-        if command.examples:
-            parts.append("```sh\n" + "\n".join(command.examples) + "\n```\n")
-    return "\n".join(parts)
+    """Every command with its arguments and examples."""
+    lines = [MADE, "# Commands\n"]
+    lines.append(
+        "Everywhere: `--state DIR` (or `HOLDFAST_STATE`) or `--config FILE` says which installation; `--json` prints "
+        'one object. Lists are `{"items":[...],"next":null}`, errors `{"error":{"code","message","details"}}`.\n\n'
+        "Exit codes: 0 fine; 1 a check found a difference; 2 usage or configuration; 3 try later; 4 a rule says no.\n"
+    )
+    lines.extend(_command(command) for command in registry.COMMANDS)
+    return "\n".join(lines)
 
 
-def _names(names: tuple[str, ...], options: Mapping[str, Any]) -> str:
-    word = str(options.get("metavar") or "").strip()
-    if names[0].startswith("-"):
-        return ", ".join(f"`{name} {word}`" if word else f"`{name}`" for name in names)
-    return f"`{word or names[0]}`"
+def _command(command: Command) -> str:
+    title = " ".join(command.words)
+    options = []
+    usage = [f"holdfast {title}"]
+    for declared in command.arguments:
+        name = declared.names[-1]
+        value = str(declared.options.get("metavar", ""))
+        if not name.startswith("-"):
+            usage.append(value)
+            name = value
+        elif declared.options.get("action") == "store_true":
+            usage.append(f"[{name}]")
+        else:
+            shown = f"{name} {value or '|'.join(declared.options.get('choices', ()))}"
+            usage.append(shown if declared.options.get("required") else f"[{shown}]")
+            name = shown
+        options.append(f"| `{name}` | {declared.options.get('help', '')} |".replace("|N`", "\\|N`"))
+    lines = [f"## {title}\n", f"{command.summary}\n", "```", *[f"{e}" for e in command.examples], "```\n"]
+    lines.insert(2, f"`{' '.join(usage)}`\n")
+    if options:
+        lines += ["| Argument | Meaning |", "|---|---|", *options, ""]
+    if command.state_words:
+        lines.append(f"`--state` also takes: {', '.join(f'`{w}`' for w in command.state_words)}.\n")
+    return "\n".join(lines)
 
 
-def _help(options: Mapping[str, Any]) -> str:
-    text = str(options.get("help", "")).replace("|", " or ")
-    choices = options.get("choices")
-    return re.sub(r"\s+", " ", f"{text} ({', '.join(map(str, choices))})" if choices else text)
+def _options(cls: Any) -> Iterator[tuple[str, Any, Mapping[str, Any]]]:
+    hints = typing.get_type_hints(cls)
+    for declared in dataclasses.fields(cls):
+        if META in declared.metadata:
+            yield declared.name, hints[declared.name], {**declared.metadata[META], "default": declared.default}
 
 
-def pages() -> dict[Path, str]:
-    """Every file this writes, with its text."""
+def _sections() -> Iterator[tuple[str, Any, str]]:
+    """Table name as it stands in the file, class, meaning; nested lists follow their owner."""
+    for name, hint, meta in _options(Settings):
+        if name in NAMED:
+            example, cls = NAMED[name]
+            yield f"{name}.{example}", cls, str(meta["doc"])
+            for below, _, inner in _options(cls):
+                if below in LISTED:
+                    yield f"{name}.{example}.{below}", LISTED[below], str(inner["doc"])
+        else:
+            yield name, hint, str(meta["doc"])
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    if isinstance(value, (int, Decimal)):
+        return str(value)
+    if isinstance(value, Path):
+        return '""' if value == Path() else f'"{value}"'
+    return f'"{value}"'
+
+
+def _allowed(meta: Mapping[str, Any]) -> str:
+    if meta.get("choices"):
+        return ", ".join(f"`{choice}`" for choice in meta["choices"])
+    low, high = meta.get("low"), meta.get("high")
+    if low is not None and high is not None:
+        return f"{low} to {high}"
+    return f"at least {low}" if low is not None else ""
+
+
+def settings_page() -> str:
+    """Every option with its default, bounds and meaning."""
+    lines = [MADE, "# Settings\n"]
+    lines.append(
+        "One file, `holdfast.toml`, and every `conf.d/*.toml` beside it in name order. The environment "
+        "(`HOLDFAST__SECTION__KEY`) wins over the files. `holdfast config check` reports every problem at once; "
+        "`holdfast config show --origin` says where each value was set. Secrets are never values: an option ending in "
+        "`_file` names a file that only its owner can read, and a systemd credential comes before it.\n"
+    )
+    for name, cls, doc in _sections():
+        lines += [f"## {_heading(name)}\n", f"{doc}\n", "| Key | Default | Allowed | Meaning |", "|---|---|---|---|"]
+        lines += [
+            f"| `{key}` | `{_toml(meta['default'])}` | {_allowed(meta)} | {meta['doc']} |"
+            for key, _, meta in _options(cls)
+            if key not in LISTED
+        ]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _heading(name: str) -> str:
+    first, _, rest = name.partition(".")
+    if first in NAMED:
+        example, _, below = rest.partition(".")
+        shown = f"{first}.NAME" + (f".{below}" if below else "")
+        del example
+        return f"`[[{shown}]]`" if below else f"`[{shown}]`"
+    return f"`[{name}]`"
+
+
+def example_file() -> str:
+    """The annotated example: every option at its default, commented out."""
+    lines = [
+        "# Holdfast, every option with its meaning; what stands here are the defaults.",
+        "# Made by tools/generate_reference.py from the program: change it there.",
+        "# `holdfast init` writes a short file of your own; take from here what you want to change.",
+        "",
+    ]
+    for name, cls, doc in _sections():
+        is_list = name.split(".")[-1] in LISTED
+        lines += [f"# {doc}", f"#[[{name}]]" if is_list else f"#[{name}]"]
+        for key, _, meta in _options(cls):
+            if key in LISTED:
+                continue
+            allowed = _allowed(meta).replace("`", "")
+            lines += [f"# {meta['doc']}" + (f" ({allowed})" if allowed else ""), f"#{key} = {_toml(meta['default'])}"]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def ports_page() -> str:
+    """Which door stands on which port."""
+    rows = (
+        (IPP_OFFSET, "ipp", "IPP, plain; Upgrade to TLS", "server.bind"),
+        (IPPS_OFFSET, "ipps", "IPP over TLS", "server.bind"),
+        (API_OFFSET, "https", "API, terminal channel, console", "server.bind"),
+        (KIOSK_OFFSET, "http", "a terminal's touch screen", "loopback, always"),
+        (SIMULATED_OFFSET, "ipp", "simulated printers, upwards", "loopback, demo only"),
+    )
+    lines = [
+        MADE,
+        "# Ports\n",
+        "Base port N is `server.base_port` (8630). Production: 631 and 443 through systemd sockets.\n",
+    ]
+    lines += ["| Port | Protocol | For | Bound to |", "|---|---|---|---|"]
+    lines += [f"| N+{offset} | {protocol} | {use} | {bound} |" for offset, protocol, use, bound in rows]
+    lines += [
+        "",
+        "| Path | Who may |",
+        "|---|---|",
+        "| `/ipp/print/QUEUE`, `/ipp/p/SECRET` | by the queue's rule |",
+        "| `/healthz`, `/readyz` | everybody |",
+        "| `/api/v1/*`, `/api/openapi.json`, `/metrics` | `Authorization: Bearer TOKEN`, by role |",
+        "| `/terminal/v1/*` | enrolled terminals, by signature |",
+        "| `STATE/admin.sock` (0600) | its owner, as `local:<uid>` |",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def json_page() -> str:
+    """Keys of what commands print."""
+    lines = [MADE, "# JSON\n"]
+    lines.append(
+        'Amounts are `{"unit":"EUR","amount":3500,"scale":4}`: 3500 of 10^-4 EUR. Money has its ISO exponent + 2 as '
+        "scale, `pages` and `colour_pages` have 0. Times are RFC 3339 in UTC, ids are strings. `a[b c]` is an object "
+        "or a list of objects with the keys b and c. The admin API answers with the same objects.\n"
+    )
+    lines += ["| Command | Keys | |", "|---|---|---|"]
+    lines += [f"| `{command} --json` | {keys} | {remark} |" for command, (keys, remark) in SHAPES.items()]
+    lines.append("")
+    return "\n".join(lines)
+
+
+def pages() -> dict[str, str]:
+    """Path in the project -> content."""
     return {
-        ROOT / "docs/reference/settings.md": settings_page(),
-        ROOT / "docs/reference/commands.md": commands_page(),
-        ROOT / "config/holdfast.example.toml": example(),
+        "docs/reference/commands.md": commands_page(),
+        "docs/reference/settings.md": settings_page(),
+        "docs/reference/ports.md": ports_page(),
+        "docs/reference/json.md": json_page(),
+        "config/holdfast.example.toml": example_file(),
     }
 
 
+def main(arguments: list[str]) -> int:
+    """Write the pages, or with `--check` compare them."""
+    stale = []
+    for name, content in pages().items():
+        path = ROOT / name
+        if not path.exists() or path.read_text("utf-8") != content:
+            stale.append(name)
+            if "--check" not in arguments:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(content, "utf-8")
+    for name in stale:
+        sys.stdout.write(f"{name}\n")
+    return 1 if stale and "--check" in arguments else 0
+
+
 if __name__ == "__main__":
-    for path, text in pages().items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
-        print(path.relative_to(ROOT))  # noqa: T201  -- a script run by hand
+    raise SystemExit(main(sys.argv[1:]))

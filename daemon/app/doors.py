@@ -6,6 +6,7 @@ import contextlib
 import uuid
 from typing import TYPE_CHECKING
 
+from daemon.app.figures import house_metrics
 from daemon.app.ipp_backend import IppBackend
 from daemon.app.services import api_services
 from daemon.auth import tls
@@ -45,6 +46,7 @@ class Doors:
         self._parts = parts
         self._verbs = verbs
         self._sockets = sockets
+        self.metrics = house_metrics(parts) if parts.settings.metrics.enabled else None
         self._ipp: list[IppListener] = []
         self._web: list[WebServer] = []
         self._feed = EventFeed(EventStore(parts.db))
@@ -105,7 +107,10 @@ class Doors:
         await self._feed.start()
         terminals = create_terminal_api(terminal_services(parts, self._verbs, self._feed))
         console, self._pages = create_console(console_services(parts))
-        site, admin = create_site(api_services(parts, self._verbs), others={TERMINAL_PREFIX: terminals, "/": console})
+        site, admin = create_site(
+            api_services(parts, self._verbs, metrics=self.metrics.render if self.metrics else None),
+            others={TERMINAL_PREFIX: terminals, "/": console},
+        )
         context = tls.server_context(parts.tls)
         given = self._sockets.get("https") or listen_tcp(server.bind, server.api)
         self._web = [

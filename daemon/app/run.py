@@ -54,7 +54,7 @@ async def _serve(parts: Parts, verbs: Verbs, *, ready: Callable[[dict[str, str]]
     tasks: list[asyncio.Task[None]] = []
     try:
         await verbs.recover.run()
-        for name, work in _work(parts, verbs).items():
+        for name, work in _work(parts, verbs, doors).items():
             tasks.append(asyncio.create_task(_owned(name, work), name=name))
         await doors.open()
         ready(parts.settings.urls())
@@ -70,7 +70,7 @@ async def _serve(parts: Parts, verbs: Verbs, *, ready: Callable[[dict[str, str]]
         await _stop(doors, verbs, tasks)
 
 
-def _work(parts: Parts, verbs: Verbs) -> dict[str, Coroutine[object, object, None]]:
+def _work(parts: Parts, verbs: Verbs, doors: Doors) -> dict[str, Coroutine[object, object, None]]:
     """The daemon's own tasks, by name."""
     work = {
         "read": verbs.read.run(),
@@ -81,6 +81,8 @@ def _work(parts: Parts, verbs: Verbs) -> dict[str, Coroutine[object, object, Non
     }
     if parts.sender is not None:
         work["mail"] = parts.sender.run()
+    if doors.metrics is not None:
+        work["metrics"] = doors.metrics.run()
     return work
 
 

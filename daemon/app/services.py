@@ -30,7 +30,9 @@ class NoStopper:
         raise Unavailable(message, code="daemon-not-running", job_id=job.public_id)
 
 
-def api_services(parts: Parts, verbs: Verbs | None, *, metrics: Callable[[], Awaitable[bytes]] | None = None) -> ApiServices:
+def api_services(
+    parts: Parts, verbs: Verbs | None, *, metrics: Callable[[], Awaitable[bytes]] | None = None
+) -> ApiServices:
     """The services of a running daemon, or with `verbs` None of a command on its own."""
     settings, house = parts.settings, parts.house
     cancel = verbs.cancel if verbs is not None else Cancel(house, stopper=NoStopper())

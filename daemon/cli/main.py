@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from daemon import __version__
 from daemon.cli import registry
 from daemon.cli.command import OK, REFUSED, UNAVAILABLE, USAGE, Command, Context, UsageError
 from daemon.cli.output import error_shape, note, say_error
@@ -73,6 +74,7 @@ def build_parser(commands: Sequence[Command]) -> argparse.ArgumentParser:
             ),
         ),
     )
+    top.add_argument("--version", action="version", version=f"holdfast {__version__}")
     nouns = top.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
     verbs: dict[str, Any] = {}
     for command in commands:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from daemon.kernel.money import parse_amount, unit_of
 from daemon.settings.options import option, several
-from daemon.settings.server import bad_networks
 
 DAY_S = 86_400
 NAME_PATTERN = r"[a-z0-9][a-z0-9_-]{0,62}"
@@ -40,10 +39,6 @@ class Queue:
         "", "Name of a printer that jobs go to at once, without a kiosk; empty holds them.", pattern=r".{0,127}"
     )
     allow_auto_create: bool = option(True, "Let a first job create its owner, if [people] auto_create allows it.")
-    networks: tuple[str, ...] = option((), "Networks jobs are taken from; empty takes them from everywhere.")
-
-    def check(self) -> Iterator[tuple[str, str]]:
-        yield from bad_networks("networks", self.networks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +154,6 @@ class SignIn:
         20, "Consecutive failures that disable a password until an administrator acts.", low=5, high=100
     )
     keypad_lock_after: int = option(10, "The same for a keypad password.", low=3, high=100)
-    hash_workers: int = option(2, "Password hashes computed at once (46 MiB each).", low=1, high=16)
     link_s: int = option(7 * DAY_S, "Seconds a mailed password link is good for.", low=600, high=30 * DAY_S)
 
     def check(self) -> Iterator[tuple[str, str]]:
@@ -191,7 +185,6 @@ class Spool:
     """Held documents, encrypted, in STATE/spool."""
 
     bytes_max: int = option(2 * 1024**3, "Largest single document in bytes.", low=1_000_000, high=1024**4)
-    total_bytes_max: int = option(50 * 1024**3, "All held documents together, in bytes.", low=10_000_000, high=1024**5)
     reserve_bytes: int = option(
         256 * 1024**2, "Free disk space in bytes below which jobs are refused for now.", low=0, high=1024**5
     )
@@ -238,7 +231,6 @@ class Release:
         "void nothing.",
         choices=("charge-reported", "charge-quote", "void"),
     )
-    concurrent_max: int = option(64, "Deliveries running at once.", low=1, high=1000)
 
     def check(self) -> Iterator[tuple[str, str]]:
         if self.reservation_s < self.job_timeout_s:

@@ -51,7 +51,6 @@ class Server:
         pattern=r"(https://[^\s/?#]+(/[^\s?#]*)?)?",
     )
     connections_max: int = option(512, "Connections open at once on each listener.", low=8, high=10_000)
-    stop_timeout_s: int = option(4, "Seconds open requests may take to end when the daemon stops.", low=1, high=60)
 
     def check(self) -> Iterator[tuple[str, str]]:
         if not self.bind:
@@ -161,7 +160,6 @@ class Printers:
     )
     check_interval_s: int = option(60, "Seconds between looks at an idle printer's state.", low=5, high=3600)
     connect_timeout_s: int = option(5, "Seconds a connection to a printer may take.", low=1, high=60)
-    answer_timeout_s: int = option(15, "Seconds a printer may take for one answer.", low=1, high=300)
 
     def check(self) -> Iterator[tuple[str, str]]:
         yield from bad_networks("allow_networks", self.allow_networks)

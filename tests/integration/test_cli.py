@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from daemon.cli.main import main
@@ -246,6 +247,12 @@ def test_a_daemon_serves_the_command_line_and_ends_within_seconds(shell):
             actors = {row[0] for row in database.execute("SELECT actor FROM audit WHERE action='user.added'")}
         assert actors == {f"local:{os.getuid()}"}
         assert shell.json("ledger", "verify")["ok"] is True
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(admin)), base_url="http://house") as http:
+            figures = http.get("/metrics").text
+            assert http.get("/api/v1/status").json()["ready"] is True
+        assert "holdfast_people 1.0" in figures
+        assert 'holdfast_build_info{version="' in figures
+        assert "anna" not in figures
         second = holdfast("daemon", "--state", str(shell.state), "--json")
         out, _ = second.communicate(timeout=30)
         assert second.returncode == 3

@@ -46,7 +46,8 @@ base_port = "x"
 rule = "claimd"
 [queues.b]
 hold_s = 5
-networks = [
+[printers]
+allow_networks = [
   "10.0.0.0/8",
   "nope",
 ]
@@ -64,9 +65,9 @@ password = "x"
         "server.base_port": 3,
         "queues.findme.rule": 5,
         "queues.b.hold_s": 7,
-        "queues.b.networks": 8,
-        "profiles.standard.pots.0.amount": 14,
-        "mail.password": 16,
+        "printers.allow_networks": 9,
+        "profiles.standard.pots.0.amount": 15,
+        "mail.password": 17,
     }
     assert {one["file"] for one in found.values()} == {str(path)}
     assert found["server.base_prot"]["suggestion"] == "base_port"
@@ -91,7 +92,10 @@ def test_flags_win_over_environment_over_conf_d_over_file_over_default(tmp_path)
     loaded = load_with_origins(path, environment=environment, flags={"kiosk.preview": "false"})
     kiosk = loaded.settings.kiosk
     assert (kiosk.idle_s, kiosk.countdown_s, kiosk.undo_s, kiosk.preview) == (20, 30, 14, False)
-    origin = {key: loaded.origins[f"kiosk.{key}"].text() for key in ("idle_s", "countdown_s", "undo_s", "preview", "languages")}
+    origin = {
+        key: loaded.origins[f"kiosk.{key}"].text()
+        for key in ("idle_s", "countdown_s", "undo_s", "preview", "languages")
+    }
     assert origin == {
         "idle_s": f"{path}:2",
         "countdown_s": f"{extra}:2",
@@ -127,7 +131,10 @@ def test_a_wrong_environment_value_names_its_variable(tmp_path):
         ('[profiles.a]\ntimezone = "Mars/Base"\n[people]\ndefault_profile="a"', "profiles.a.timezone"),
         ('[[profiles.standard.pots]]\nunit = "gold"', "profiles.standard.pots.0.unit"),
         ('[[profiles.standard.pots]]\nperiod = "term"', "profiles.standard.terms"),
-        ('[[profiles.standard.terms]]\nname="a"\nstart="2026-02-01"\nend="2026-01-01"', "profiles.standard.terms.0.end"),
+        (
+            '[[profiles.standard.terms]]\nname="a"\nstart="2026-02-01"\nend="2026-01-01"',
+            "profiles.standard.terms.0.end",
+        ),
         ("[[profiles.standard.pots]]\n[[profiles.standard.pots]]", "profiles.standard.pots"),
         ('[people]\ndefault_profile = "staff"', "people.default_profile"),
         ('[queues."Find Me"]', "queues.Find Me"),

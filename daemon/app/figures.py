@@ -1,0 +1,32 @@
+"""What /metrics tells of this house, read from the stores when somebody looks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from daemon import __version__
+from daemon.kernel.clock import US_PER_S
+from daemon.notices.mail_store import MailStore
+from daemon.web.metrics import Figures, Metrics
+
+if TYPE_CHECKING:
+    from daemon.app.parts import Parts
+
+
+def house_metrics(parts: Parts) -> Metrics:
+    """The figures of this house."""
+    mails = MailStore(parts.db)
+
+    async def read() -> Figures:
+        waiting, oldest_us = await mails.waiting()
+        age_us = parts.clock.now_us() - oldest_us if oldest_us is not None else 0
+        return Figures(
+            jobs_by_state=await parts.house.jobs.counts_by_state(),
+            printers_up={p.name: p.state != "unreachable" for p in await parts.printer_store.page()},
+            mails_waiting=waiting,
+            oldest_mail_s=max(0, age_us) / US_PER_S,
+            is_storage_full=parts.db.is_storage_full,
+            people=await parts.people_store.count(),
+        )
+
+    return Metrics(read, version=__version__, clock=parts.clock)

@@ -174,11 +174,18 @@ async def test_too_many_pages():
 
 
 async def test_pages_beyond_the_looked_at_ones_count_as_colour():
-    """Where not all pages are looked at, the rest counts as colour and the facts say so."""
+    """Where not all pages are drawn, the rest counts as colour and the facts say so; plain pages need no drawing."""
+    covered = b"1 0 0 rg 100 100 50 50 re f 1 g 90 90 100 100 re f"
+    data = documents.pdf(covered, covered, covered, documents.text("plain"))
     analyser = Analyser(Workshop(), AnalysisOptions(color_pages_max=2))
-    facts = await analyser.analyse(reading(documents.numbered(4)))
+    facts = await analyser.analyse(reading(data))
     assert [p.is_color for p in facts.pages] == [False, False, True, True]
     assert facts.flags == ("color-assumed",)
+    await analyser.close()
+    analyser = Analyser(Workshop(), AnalysisOptions(color_pages_max=3))
+    facts = await analyser.analyse(reading(data))
+    assert not facts.is_color
+    assert facts.flags == ()
     await analyser.close()
 
 

@@ -1,0 +1,102 @@
+"""Pages that cannot hold colour, told from their content without drawing them: most pages of text.
+
+A page is plain when its content names no colour but greys: no picture, pattern, shading, form, annotation or drawn
+glyph (Type 3 font), and every colour operator is `rg`/`RG` with three equal numbers or `k`/`K` with black ink only.
+The default colour is black (ISO 32000-2 section 8.6.4). Anything doubtful is not plain and gets drawn.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pikepdf
+
+if TYPE_CHECKING:
+    from mmap import mmap
+
+CONTENT_BYTES_MAX = 1 << 20
+"""Packed content larger than this is drawn at once."""
+_TEXT = re.compile(
+    rb"%[^\r\n]*+|\((?:[^()\\]++|\\.|\((?:[^()\\]++|\\.)*+\))*+\)|<[0-9A-Fa-f\x00\t\n\f\r ]*+>",
+    re.DOTALL,
+)
+"""Comments and strings, in the order a reader meets them; a string may hold one pair of bare parentheses."""
+_EDGE = rb"\x00\t\n\f\r \[\]<>()/{}%"
+_BEFORE = rb"\x00\t\n\f\r \[\]<>()}{%"  # behind a slash stands a name, not an operator
+_NUMBER = rb"[-+]?(?:\d+\.?\d*|\.\d+)"
+_GAP = rb"[\x00\t\n\f\r ]+"
+_ANY = re.compile(rb"(?<![^" + _BEFORE + rb"])(?:rg|RG|k|K|cs|CS|sc|SC|scn|SCN|sh|Do|BI|d0|d1)(?![^" + _EDGE + rb"])")
+_GREY = re.compile(
+    rb"(?<![^" + _EDGE + rb"])(?:(" + _NUMBER + rb")" + _GAP + rb"\1" + _GAP + rb"\1" + _GAP + rb"(?:rg|RG)"
+    rb"|(?:0(?:\.0*)?" + _GAP + rb"){3}" + _NUMBER + _GAP + rb"[kK])(?![^" + _EDGE + rb"])",
+)
+
+
+def may_be_trusted(content: mmap) -> bool:
+    """False for files with several generations of objects: two readers might not see the same page in them."""
+    first = content.find(b"startxref")
+    return first >= 0 and content.find(b"startxref", first + 9) < 0 and content.find(b"/XRefStm") < 0
+
+
+class PlainPages:
+    """Judges pages of one document; what it has learnt of shared fonts is kept."""
+
+    def __init__(self) -> None:
+        self._fonts: dict[tuple[int, int], bool] = {}
+
+    def is_plain(self, page: pikepdf.Object) -> bool:
+        """True when the page surely holds no colour."""
+        try:
+            resources = page.get("/Resources")
+            if not isinstance(resources, pikepdf.Dictionary) or not _has_plain_annotations(page):
+                return False
+            return self._has_plain_fonts(resources) and _has_plain_content(page.get("/Contents"))
+        except (pikepdf.PdfError, ValueError, TypeError, RuntimeError):
+            return False
+
+    def _has_plain_fonts(self, resources: Any) -> bool:
+        fonts = resources.get("/Font")
+        if fonts is None:
+            return True
+        if not isinstance(fonts, pikepdf.Dictionary):
+            return False
+        return all(self._is_plain_font(fonts[name]) for name in fonts.keys())  # noqa: SIM118 -- iterating gives pairs
+
+    def _is_plain_font(self, font: Any) -> bool:
+        identity = font.objgen
+        known = self._fonts.get(identity) if identity != (0, 0) else None
+        if known is None:
+            known = isinstance(font, pikepdf.Dictionary) and font.get("/Subtype") != pikepdf.Name.Type3
+            self._fonts[identity] = known
+        return known
+
+
+def _has_plain_annotations(page: Any) -> bool:
+    """True when there is nothing but links, which leave no mark on paper."""
+    annotations = page.get("/Annots")
+    if annotations is None:
+        return True
+    return isinstance(annotations, pikepdf.Array) and all(
+        isinstance(one, pikepdf.Dictionary) and one.get("/Subtype") == pikepdf.Name.Link and "/AP" not in one
+        for one in annotations
+    )
+
+
+def _has_plain_content(contents: Any) -> bool:
+    if contents is None:
+        return True
+    streams = list(contents) if isinstance(contents, pikepdf.Array) else [contents]
+    for stream in streams:
+        if not isinstance(stream, pikepdf.Stream) or int(stream.get("/Length", 0)) > CONTENT_BYTES_MAX:
+            return False
+    data = b"\n".join(stream.read_bytes() for stream in streams)
+    return names_only_greys(data)
+
+
+def names_only_greys(content: bytes) -> bool:
+    """True when every colour operator in a content stream is one of a grey."""
+    content = _TEXT.sub(b" ", content)
+    if b"(" in content or b")" in content:
+        return False  # a string this reader does not understand could hide anything
+    return len(_ANY.findall(content)) == sum(1 for _ in _GREY.finditer(content))

@@ -152,6 +152,8 @@ class Follow:
             if seen is not None:
                 heard_s = clock.monotonic_s()
                 changed = await self._remember(delivery, seen)
+                if _waits_in_vain(delivery, seen):
+                    await self._printers.stop_there(printer, seen.job_id)
                 if seen.is_ended:
                     await self._ended(delivery, seen, printer)
                     return
@@ -191,16 +193,14 @@ class Follow:
         color = _larger(delivery.color_impressions, seen.color_impressions)
         sheets = _larger(delivery.sheets, seen.sheets)
         old = (delivery.last_state, delivery.impressions, delivery.color_impressions, delivery.sheets)
-        if (seen.state, impressions, color, sheets) == old and delivery.phase == "printing":
+        if (seen.state, impressions, color, sheets) == old:
             return False
         job = await self._house.jobs.by_id(delivery.job_id)
         unit = Unit(essential=True)
-        phase = "printing" if delivery.phase == "sending" else delivery.phase
         self._house.deliveries.change(
             unit,
             delivery,
             ("sending", "printing", "uncertain"),
-            phase=phase,
             last_state=seen.state,
             last_reasons=json.dumps(seen.reasons[:20]),
             impressions=impressions,
@@ -220,6 +220,10 @@ class Follow:
         return True
 
     async def _ended(self, delivery: Delivery, seen: PrinterJobStatus, printer: Printer) -> None:
+        if _never_began(delivery, seen):
+            message = "The document did not reach the printer as a whole. Nothing was charged; release it again."
+            await self._settle.not_sent(delivery, message=message, code="document-interrupted")
+            return
         ending = cast("Ending", seen.state)
         counter = await self._printers.life_count(printer)
         message = "" if ending == "completed" else _why(seen)
@@ -268,6 +272,18 @@ def _has_restarted(delivery: Delivery, uuid: str, up_time_s: int | None) -> bool
         return True
     before = delivery.printer_up_time_s
     return before is not None and up_time_s is not None and up_time_s + RESTART_SLACK_S < before
+
+
+def _waits_in_vain(delivery: Delivery, seen: PrinterJobStatus) -> bool:
+    """A printer job of ours, found again after a break, that still waits for a document we shall never send twice."""
+    return delivery.phase == "sending" and seen.state in ("pending", "pending-held") and not seen.impressions
+
+
+def _never_began(delivery: Delivery, seen: PrinterJobStatus) -> bool:
+    """The document was never known to be whole there, and the printer says that it ended without a single side."""
+    is_over = seen.state in ("canceled", "aborted")
+    counts = (delivery.impressions, delivery.sheets, seen.impressions, seen.sheets)
+    return delivery.phase == "sending" and is_over and 0 in counts and not any(counts)
 
 
 def _why(seen: PrinterJobStatus) -> str:

@@ -214,10 +214,18 @@ class Printers:
         """Cancels a job of ours that never got its document; a failure only leaves it to the printer's own time-out."""
         try:
             found = await self.client(printer).find_job(name=name)
-            if found is not None and not found.is_ended:
-                await self.client(printer).cancel(found.job_id)
         except (PrinterUnreachable, PrinterRefused) as problem:
             log.info("printer.empty-job-left", printer_id=printer.public_id, code=problem.code)
+            return
+        if found is not None and not found.is_ended:
+            await self.stop_there(printer, found.job_id)
+
+    async def stop_there(self, printer: Printer, job_id: int) -> None:
+        """Asks for a cancel; whether it was heard shows the next look at the job."""
+        try:
+            await self.client(printer).cancel(job_id)
+        except (PrinterUnreachable, PrinterRefused) as problem:
+            log.info("printer.cancel-unheard", printer_id=printer.public_id, code=problem.code)
 
     def station(self, printer: Printer) -> Station:
         """The printer as planning and pricing see it."""

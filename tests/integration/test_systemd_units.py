@@ -57,7 +57,7 @@ def test_sockets_and_service_belong_together():
     """Every socket starts the daemon under its own name, on the ports production is promised."""
     sockets = {unit.name: unit for unit in UNITS.glob("*.socket")}
     ports = {values(unit, "FileDescriptorName")[0]: values(unit, "ListenStream")[0] for unit in sockets.values()}
-    assert ports == {"ipp": "631", "ipps": "8631", "api": "443"}
+    assert ports == {"ipp": "631", "ipps": "8631", "https": "443"}
     assert {values(unit, "Service")[0] for unit in sockets.values()} == {"holdfast.service"}
     assert set(values(UNITS / "holdfast.service", "Requires")[0].split()) == set(sockets)
 

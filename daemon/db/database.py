@@ -85,6 +85,7 @@ class Database:
         self._is_closing = False
         self._is_writing = False
         self._last_size = 1
+        self._room_watch: asyncio.Task[None] | None = None
         self._event_seq = 0
         self._event_written = asyncio.Event()
 
@@ -115,6 +116,8 @@ class Database:
             if isinstance(error, sqlite3.Error) and _is_storage_full(error, path):
                 raise StorageFull("no room to open the database") from error
             raise
+        if database._is_full:
+            database._watch_room()
         database._writer = asyncio.create_task(database._write_forever(), name="ledger-writer")
         return database
 
@@ -208,6 +211,9 @@ class Database:
     async def close(self) -> None:
         """Write what is waiting, then close everything. Idempotent."""
         self._is_closing = True
+        if self._room_watch is not None:
+            self._room_watch.cancel()
+            self._room_watch = None
         if self._writer is not None:
             self._wake.set()
             await self._writer
@@ -295,6 +301,7 @@ class Database:
             if not self._is_full:
                 log.error("storage.full", path=str(self.path))
             self._is_full = True
+            self._watch_room()
             if essential and self._ballast.drop():
                 await self._write(essential)
             else:
@@ -307,6 +314,16 @@ class Database:
             return
         log.error("database.batch_failed", error=str(error), units=len(waiting))
         _refuse(waiting, error)
+
+    def _watch_room(self) -> None:
+        """Look for room until there is some, also when whoever asks is refused before anything would be written."""
+        if self._room_watch is None or self._room_watch.done():
+            self._room_watch = asyncio.create_task(self._wait_for_room(), name="storage-room")
+
+    async def _wait_for_room(self) -> None:
+        while self._is_full:
+            await asyncio.sleep(BALLAST_RETRY_S)
+            await self._has_room_again()
 
     async def _has_room_again(self) -> bool:
         """Room is back once the ballast fits again; asked at most once per `BALLAST_RETRY_S`."""

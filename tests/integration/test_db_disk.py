@@ -16,6 +16,7 @@ from daemon.db.ballast import Ballast
 from daemon.db.database import FATAL_EXIT, BatchResult, Database
 from daemon.db.unit import Unit
 from daemon.kernel.errors import StorageFull
+from daemon.system import SystemClock
 from tests.helpers.books import HandClock
 
 ROOT = Path(__file__).parents[2]
@@ -92,6 +93,18 @@ async def test_full_disk_refuses_keeps_and_recovers(tmp_path):
         await db.close()
         with closing(sqlite3.connect(folder / "house.db")) as plain:
             assert plain.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+async def test_room_is_found_without_anybody_asking(tmp_path, monkeypatch):
+    """Whoever is refused before writing still learns when there is room again."""
+    monkeypatch.setattr("daemon.db.database.BALLAST_RETRY_S", 0.01)
+    db = await Database.open(tmp_path / "house.db", clock=SystemClock())
+    db._is_full = True
+    db._watch_room()
+    async with asyncio.timeout(5):
+        while db.is_storage_full:
+            await asyncio.sleep(0.01)
+    await db.close()
 
 
 async def test_neighbours_in_a_full_batch(tmp_path, monkeypatch):

@@ -37,6 +37,12 @@ DOUBTFUL = [
     b"(never closed 0 g",
     b"(x) 1 0 0 rg (y)",
     b"0.5 0.50 0.5 rg",
+    b"1\x0b0 0 0 rg",
+    b"1" + b" " * 100 + b"0 0 rg",
+    b"0 0 rg",
+    b"0 0 1 0.5 k",
+    b"/x 0 0 rg",
+    b"(5) 0 0 rg",
     rb"(\\) 1 0 0 rg (\\)",
     b"<</A(x)>>/Im Do",
 ]

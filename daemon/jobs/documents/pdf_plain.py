@@ -24,13 +24,12 @@ _TEXT = re.compile(
 """Comments and strings, in the order a reader meets them; a string may hold one pair of bare parentheses."""
 _EDGE = rb"\x00\t\n\f\r \[\]<>()/{}%"
 _BEFORE = rb"\x00\t\n\f\r \[\]<>()}{%"  # behind a slash stands a name, not an operator
-_NUMBER = rb"[-+]?(?:\d+\.?\d*|\.\d+)"
-_GAP = rb"[\x00\t\n\f\r ]+"
 _ANY = re.compile(rb"(?<![^" + _BEFORE + rb"])(?:rg|RG|k|K|cs|CS|sc|SC|scn|SCN|sh|Do|BI|d0|d1)(?![^" + _EDGE + rb"])")
-_GREY = re.compile(
-    rb"(?<![^" + _EDGE + rb"])(?:(" + _NUMBER + rb")" + _GAP + rb"\1" + _GAP + rb"\1" + _GAP + rb"(?:rg|RG)"
-    rb"|(?:0(?:\.0*)?" + _GAP + rb"){3}" + _NUMBER + _GAP + rb"[kK])(?![^" + _EDGE + rb"])",
-)
+_NUMBER = re.compile(rb"[-+]?(?:\d+\.?\d*|\.\d+)")
+_ZERO = re.compile(rb"0(?:\.0*)?")
+_SPACE = (b"\t", b"\n", b"\f", b"\r", b" ")
+OPERANDS_BYTES = 96
+"""How far before an operator its operands are looked for."""
 
 
 def may_be_trusted(content: mmap) -> bool:
@@ -96,7 +95,24 @@ def _has_plain_content(contents: Any) -> bool:
 
 def names_only_greys(content: bytes) -> bool:
     """True when every colour operator in a content stream is one of a grey."""
-    content = _TEXT.sub(b" ", content)
+    content = _TEXT.sub(b" ! ", content)
     if b"(" in content or b")" in content:
         return False  # a string this reader does not understand could hide anything
-    return len(_ANY.findall(content)) == sum(1 for _ in _GREY.finditer(content))
+    return all(_is_grey(content, found) for found in _ANY.finditer(content))
+
+
+def _is_grey(content: bytes, found: re.Match[bytes]) -> bool:
+    """True for rg or RG after three equal numbers, k or K after three zeros and a number, with white space between."""
+    begin = max(0, found.start() - OPERANDS_BYTES)
+    before = content[begin : found.start()]
+    if before[-1:] not in _SPACE or b"\x0b" in before:  # Python splits at a vertical tab, PDF does not
+        return False
+    words = before.split()
+    if begin > 0:
+        del words[:1]  # may be cut
+    if found[0] in (b"rg", b"RG"):
+        return len(words) >= 3 and words[-1] == words[-2] == words[-3] and _NUMBER.fullmatch(words[-1]) is not None
+    if found[0] in (b"k", b"K"):
+        inks = words[-4:-1]
+        return len(inks) == 3 and all(map(_ZERO.fullmatch, inks)) and _NUMBER.fullmatch(words[-1]) is not None
+    return False

@@ -6,6 +6,8 @@ import contextlib
 import uuid
 from typing import TYPE_CHECKING
 
+import structlog
+
 from daemon.app.figures import house_metrics
 from daemon.app.ipp_backend import IppBackend
 from daemon.app.services import api_services
@@ -14,8 +16,9 @@ from daemon.notices.event_store import EventStore
 from daemon.notices.feed import EventFeed
 from daemon.people.names import normalise
 from daemon.web.console.pages import ConsoleServices, create_console
+from daemon.web.dns_sd import Announcement, Announcer, CannotAnnounce
 from daemon.web.https import WebServer, listen_admin, listen_tcp
-from daemon.web.ipp.addresses import Ports
+from daemon.web.ipp.addresses import PAGES_PREFIX, Ports
 from daemon.web.ipp.front import IppFront
 from daemon.web.ipp.http import HttpLimits
 from daemon.web.ipp.listener import IppListener
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from daemon.web.console.pages import Pages
 
 TERMINAL_PREFIX = "/terminal"
+log = structlog.get_logger(__name__)
+
 QUEUE_SPACE = uuid.UUID("6f2d2f0e-8f0a-5b1e-9b83-6b1a5f0f6d11")
 """Name space of queue UUIDs: one installation's queue of one name keeps its UUID for ever."""
 
@@ -51,6 +56,7 @@ class Doors:
         self._web: list[WebServer] = []
         self._feed = EventFeed(EventStore(parts.db))
         self._pages: Pages | None = None
+        self._announcer: Announcer | None = None
 
     async def open(self) -> None:
         """Serve everywhere; what was opened is closed again when one cannot be.
@@ -61,12 +67,15 @@ class Doors:
         try:
             await self._open_ipp()
             await self._open_web()
+            await self._announce()
         except BaseException:
             await self.close()
             raise
 
     async def close(self) -> None:
         """Stop accepting, end event streams, let what is under way end within its grace."""
+        if self._announcer is not None:
+            await self._announcer.close()
         await self._feed.close()
         if self._pages is not None:
             await self._pages.close()
@@ -119,6 +128,22 @@ class Doors:
         ]
         for one in self._web:
             await one.start()
+
+    async def _announce(self) -> None:
+        """Say on the network where the queues are; where that fails, printing by address works all the same."""
+        settings = self._parts.settings
+        if not settings.dns_sd.enabled:
+            return
+        addresses = settings.dns_sd.interfaces or settings.server.bind
+        server = settings.server
+        more = f"http://{server.name}:{server.ipp or server.ipps}{PAGES_PREFIX}/"
+        house = Announcement(server.name, addresses, server.ipp, server.ipps, more)
+        queues = tuple(queue_views(settings, self._parts.tls).by_name.values())
+        self._announcer = Announcer(queues, house, interfaces=addresses)
+        try:
+            await self._announcer.start()
+        except CannotAnnounce as problem:
+            log.warning("dns_sd.unavailable", problem=problem.message)
 
 
 def terminal_services(parts: Parts, verbs: Verbs, feed: EventFeed) -> TerminalServices:

@@ -35,6 +35,7 @@ from daemon.settings.source import Origin, Problem, merge, put_environment, put_
 
 CONFIG_NAME = "holdfast.toml"
 DEFAULT_QUEUE = "findme"
+EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104  -- compared with, not bound to
 
 __all__ = [
     "CONFIG_NAME", "DEFAULT_QUEUE", "Analysis", "DnsSd", "Kiosk", "Loaded", "Log", "Mail", "Metrics", "Origin",
@@ -71,6 +72,9 @@ class Settings:
     def check(self) -> Iterator[tuple[str, str]]:
         if not self.queues:
             yield "queues", "needs at least one queue"
+        addresses = self.dns_sd.interfaces or self.server.bind
+        if self.dns_sd.enabled and EVERY_ADDRESS & set(addresses):
+            yield "dns_sd.interfaces", "name the addresses to announce on: server.bind stands for all of them"
         if self.people.default_profile not in self.profiles:
             names = ", ".join(sorted(self.profiles)) or "none"
             yield (

@@ -149,6 +149,13 @@ class DnsSd:
     enabled: bool = option(False, "Announce the queues by DNS-SD. Needs an address beyond loopback in server.bind.")
     interfaces: tuple[str, ...] = option((), "IP addresses of the interfaces to announce on; empty means all of bind.")
 
+    def check(self) -> Iterator[tuple[str, str]]:
+        for address in self.interfaces:
+            try:
+                ipaddress.ip_address(address)
+            except ValueError:
+                yield "interfaces", f"{address!r} is not an IP address"
+
 
 @dataclass(frozen=True, slots=True)
 class Printers:

@@ -125,6 +125,8 @@ def test_a_wrong_environment_value_names_its_variable(tmp_path):
     [
         ('[server]\nbind = ["print.example.org"]', "server.bind"),
         ("[server]\nbind = []", "server.bind"),
+        ('[server]\nbind = ["0.0.0.0"]\n[dns_sd]\nenabled = true', "dns_sd.interfaces"),
+        ('[dns_sd]\ninterfaces = ["eth0"]', "dns_sd.interfaces"),
         ("[server]\nipps_port = 8630", "server.ipps_port"),
         ('[server]\nbase_url = "http://x"', "server.base_url"),
         ("[sign_in]\nsession_s = 600\nsession_max_s = 60", "sign_in.session_max_s"),

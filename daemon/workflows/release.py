@@ -297,9 +297,16 @@ class Release:
                 at_us=now,
             ),
         )
+        self._reserve(unit, public_id, one.job, legs, now)
+        unit.event(Event("job.released", one.job.public_id, request.person_id), now)
+        return public_id
+
+    def _reserve(self, unit: Unit, public_id: str, job: Job, legs: Sequence[Leg], now: int) -> None:
+        """Appends what the delivery sets aside of its owner's pots."""
+        house = self._house
         expires = now + house.policy.reservation_s * US_PER_S
         keys = house.ledger.reserve(
-            unit, delivery_public_id=public_id, job_id=one.job.id, legs=legs, at_us=now, expires_at_us=expires
+            unit, delivery_public_id=public_id, job_id=job.id, legs=legs, at_us=now, expires_at_us=expires
         )
         rows = [
             DeliveryLeg(index, leg.account_id, leg.unit_code, leg.amount, pending)
@@ -307,8 +314,6 @@ class Release:
             if leg.amount > 0
         ]
         house.deliveries.insert_legs(unit, public_id, rows)
-        unit.event(Event("job.released", one.job.public_id, request.person_id), now)
-        return public_id
 
 
 def _ready_for(printer: Printer, request: ReleaseRequest) -> Printer:

@@ -25,6 +25,7 @@ from daemon.kernel.events import Event
 if TYPE_CHECKING:
     from daemon.jobs.delivery_store import Delivery
     from daemon.jobs.job import Job
+    from daemon.jobs.lifecycle import Step
     from daemon.jobs.outcome import Ending
     from daemon.workflows.house import House
     from daemon.workflows.price import Prices
@@ -156,11 +157,42 @@ class Settle:
             excess=settlement.excess,
             at_us=now,
         )
-        house.jobs.move(
+        self._end(
+            unit, delivery, job, step, outcome, counts=counts, actual=actual, price=price, message=message, at_us=now
+        )
+        house.jobs.forget_document(unit, job.id)
+        unit.event(Event(f"job.{happening.value}", job.public_id, job.person_id), now)
+        await house.db.commit(unit)
+        if entry is not None:
+            await house.spool.delete(entry)
+        log.info(
+            "delivery.settled",
+            delivery_id=delivery.public_id,
+            job_id=job.public_id,
+            basis=outcome.basis,
+            impressions=counts.impressions,
+        )
+
+    def _end(
+        self,
+        unit: Unit,
+        delivery: Delivery,
+        job: Job,
+        step: Step,
+        outcome: Outcome,
+        *,
+        counts: Counts,
+        actual: dict[str, int],
+        price: object,
+        message: str,
+        at_us: int,
+    ) -> None:
+        """Appends the last words on a job and its delivery: what came out, on what evidence, what it cost."""
+        self._house.jobs.move(
             unit,
             job,
             step,
-            completed_at_us=now,
+            completed_at_us=at_us,
             printed_impressions=counts.impressions,
             printed_sheets=counts.sheets,
             price=json.dumps(price),
@@ -176,26 +208,14 @@ class Settle:
             "charged": actual,
             "price": price,
         }
-        house.deliveries.change(
+        self._house.deliveries.change(
             unit,
             delivery,
             IN_FLIGHT,
             phase="settled",
-            ended_at_us=now,
+            ended_at_us=at_us,
             result=json.dumps(result),
             is_estimated=int(outcome.is_estimated),
-        )
-        house.jobs.forget_document(unit, job.id)
-        unit.event(Event(f"job.{happening.value}", job.public_id, job.person_id), now)
-        await house.db.commit(unit)
-        if entry is not None:
-            await house.spool.delete(entry)
-        log.info(
-            "delivery.settled",
-            delivery_id=delivery.public_id,
-            job_id=job.public_id,
-            basis=outcome.basis,
-            impressions=counts.impressions,
         )
 
     async def _give_back(

@@ -81,7 +81,7 @@ class DaemonProcess:
         self.starts_s.append(time.monotonic() - began)
 
     def kill(self) -> None:
-        """kill -9 the daemon and all its workers, as a power cut of the process would."""
+        """Kill -9 the daemon and all its workers, as a power cut of the process would."""
         if self.process is not None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()

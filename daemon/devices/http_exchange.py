@@ -39,11 +39,15 @@ REFUSED_BY_HTTP: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Seconds. `stall_s`: how long the printer may take no further octet of the document (it may be out of paper)."""
+    """Seconds. `stall_s`: how long the printer may take no further octet of the document (it may be out of paper).
+
+    `continue_s` is short: many printers never say 100 Continue, and somebody stands waiting; an early refusal is read
+    while the document is on its way.
+    """
 
     connect_s: float = 5.0
     answer_s: float = 30.0
-    continue_s: float = 1.0
+    continue_s: float = 0.05
     stall_s: float = 900.0
     document_answer_s: float = 300.0
 

@@ -24,10 +24,10 @@ function measure(dpi) {
 /** Nobody can be helped now: says so, keeps the languages, goes away by itself. */
 function Away({ view, reason, open }) {
   const key = reason === "daemon-away" || reason === "kiosk-away" ? reason : "terminal-off";
-  return html`<main class="away" role="alert">
+  return html`<main class="away">
     <div class="pulse" aria-hidden="true"><${Icon} name="printer" /></div>
-    <h1>${t(`away.${key}`)}</h1>
-    <p>${t(`away.${key}.next`)}</p>
+    <div role="alert"><h1>${t(`away.${key}`)}</h1>
+    <p>${t(`away.${key}.next`)}</p></div>
     ${view?.person && html`<p class="safe"><${Icon} name="check" />${t("away.safe")}</p>`}
     <div class="row center">${view && html`<${Tools} view=${view} open=${open} />`}</div>
   </main>`;

@@ -63,7 +63,7 @@ function Entry({ heading, text, label, view, onDone, onClose, secret }) {
   return html`<${Dialog} title=${heading} onClose=${onClose} class="entry ${letters ? "letters" : ""}">
     <form onSubmit=${submit} autocomplete="off">
       <p>${text}</p>
-      <label class="field active"><span>${label}</span><input ref=${field} type=${secret ? "password" : "text"} inputmode="none" autocomplete="off" spellcheck="false" maxlength="255" dir="ltr" /></label>
+      <label class="field active"><span>${label}</span><input ref=${field} type=${secret ? "password" : "text"} inputmode="none" autocomplete="off" spellcheck=${false} maxlength="255" dir="ltr" /></label>
       <div class="row"><button type="submit" class="primary grow">${t("ok")}</button><button type="button" class="plain" onClick=${onClose}>${t("cancel")}</button></div>
     </form>
     ${letters

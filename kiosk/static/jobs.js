@@ -51,7 +51,7 @@ function Job({ view, job, open }) {
     <button class="job-main" role="checkbox" aria-checked=${String(job.chosen)} onClick=${press} disabled=${running}>
       <span class="box" aria-hidden="true">${job.chosen && html`<${Icon} name="check" />`}</span>
       <span class="job-words">
-        <span class="job-line"><span class="job-title"><bdi>${title(view, job)}</bdi></span><span class="job-price">${running ? t("job.running") : money(price)}</span></span>
+        <span class="job-line"><span class="job-title" dir="auto">${title(view, job)}</span><span class="job-price">${running ? t("job.running") : money(price)}</span></span>
         <span class="job-facts">${facts(job).join(" · ")}${changed && html` <b class="changed">${t("job.changed")}</b>`}</span>
         ${wrong ? html`<span class="job-trouble"><${Icon} name=${wrong.icon} />${wrong.words}</span>`
           : html`<span class="job-times">${t("job.sent", { when: relative(job.created_at) })}${job.held_until ? html` · ${t("job.kept", { when: relative(job.held_until) })}` : ""}</span>`}

@@ -39,7 +39,7 @@ export function Progress({ view, open }) {
   return html`<main class="progress">
     <div class="row list-head"><${Heading}>${t("progress.title")}<//><p class="dim">${t("progress.leave")}</p></div>
     <${Notice} view=${view} />
-    <ul class="runs">${view.running.map((run) => html`<${Run} key=${run.job_id} view=${view} run=${run} />`)}</ul>
+    <ul class="runs" tabindex="0" aria-label=${t("run.list")}>${view.running.map((run) => html`<${Run} key=${run.job_id} view=${view} run=${run} />`)}</ul>
     <div class="row end">
       <button class="plain" onClick=${() => act({ do: "back" })}>${t("progress.more")}</button>
       <${Tools} view=${view} open=${open} />
@@ -64,7 +64,7 @@ export function Done({ view, open }) {
       <div><dt>${t("done.charged")}</dt><dd>${charged && charged.amount ? money(charged) : t("not_charged")}</dd></div>
       <div><dt>${t("balance")}</dt><dd>${money(view.totals.balance) || "–"}</dd></div>
     </dl>
-    <ul class="runs">${view.running.map((run) => html`<${Run} key=${run.job_id} view=${view} run=${run} />`)}</ul>
+    <ul class="runs" tabindex="0" aria-label=${t("run.list")}>${view.running.map((run) => html`<${Run} key=${run.job_id} view=${view} run=${run} />`)}</ul>
     <div class="row end">
       ${html`<button class="plain" onClick=${() => act({ do: "back" })}>${view.left ? t("done.left", { n: view.left }) : t("done.stay")}</button>`}
       <${Tools} view=${view} open=${open} />

@@ -39,7 +39,7 @@ export function SignIn({ view, open }) {
   };
   const field = (name, type, label) => html`<label class="field ${active === name ? "active" : ""}" hidden=${letters && active !== name}>
     <span>${label}</span>
-    <input ref=${fields[name]} name=${name} type=${type} inputmode="none" autocomplete="off" autocapitalize="off" spellcheck="false" maxlength="256" dir="ltr" aria-required="true" onFocus=${() => setActive(name)} />
+    <input ref=${fields[name]} name=${name} type=${type} inputmode="none" autocomplete="off" autocapitalize="off" spellcheck=${false} maxlength="256" dir="ltr" aria-required="true" onFocus=${() => setActive(name)} />
   </label>`;
   const show = html`<button type="button" class="plain square" aria-pressed=${String(visible)} aria-label=${t("sign_in.show")} onClick=${() => setVisible(!visible)}><${Icon} name="eye" /></button>`;
   const ready = html`<button type="submit" class="primary grow" disabled=${busy}>${busy ? t("busy.sign_in") : active === "pin" && !cardOnly ? t("next") : t("sign_in.do")}</button>`;
@@ -48,7 +48,7 @@ export function SignIn({ view, open }) {
     <form onSubmit=${submit} autocomplete="off">
       <div class="row head">
         <button type="button" class="plain square" aria-label=${t("back")} onClick=${() => act({ do: "back" })}><${Icon} name="back" /></button>
-        <${Heading} class="grow">${cardOnly ? t("sign_in.card") : t("sign_in.title")}<//>
+        <${Heading} class="grow" quiet=${true}>${cardOnly ? t("sign_in.card") : t("sign_in.title")}<//>
         <${Tools} view=${view} open=${open} />
       </div>
       <${Notice} view=${view} />

@@ -18,9 +18,9 @@ const PATHS = {
 export const Icon = ({ name }) => html`<svg class="icon icon-${name}" viewBox="0 0 24 24" aria-hidden="true"><path d=${PATHS[name]} /></svg>`;
 
 /** Moves focus to the heading when a screen appears, so that a screen reader says where the person is. */
-export function Heading({ children, class: name = "" }) {
+export function Heading({ children, class: name = "", quiet = false }) {
   const ref = useRef();
-  useEffect(() => ref.current.focus({ preventScroll: true }), []);
+  useEffect(() => { if (!quiet) ref.current.focus({ preventScroll: true }); }, []);
   return html`<h1 ref=${ref} tabindex="-1" class=${name}>${children}</h1>`;
 }
 

@@ -14,7 +14,7 @@ PLURALS = {
     "en": {"one", "other"}, "de": {"one", "other"}, "fr": {"one", "many", "other"}, "es": {"one", "many", "other"},
     "ar": {"zero", "one", "two", "few", "many", "other"},
 }  # fmt: skip
-SAME_EVERYWHERE = {"jobs.title", "keys.letters", "ok", "pin"}
+SAME_EVERYWHERE = {"job.sent", "jobs.title", "keys.letters", "ok", "pin"}
 SCREEN_CODE = re.compile(r"""\bt\((?:[^()]*\?)?\s*["'`]([a-z_.-]+)["'`]""")
 
 def placeholders(text: object) -> set[str]:

@@ -31,11 +31,18 @@ def new_id(dice: Dice) -> str:
 
 def derived_key(*parts: str) -> bytes:
     """A 16-byte idempotency key derived from its parts; the same parts always give the same key."""
-    joined = b"".join(len(p.encode()).to_bytes(4, "big") + p.encode() for p in parts)
-    return hashlib.blake2b(joined, digest_size=16, person=b"holdfast-key").digest()
+    return hashlib.blake2b(_joined(parts), digest_size=16, person=b"holdfast-key").digest()
 
 
 def request_digest(*parts: str) -> bytes:
     """8 bytes that tell one request from another under the same idempotency key."""
-    joined = b"".join(len(p.encode()).to_bytes(4, "big") + p.encode() for p in parts)
-    return hashlib.blake2b(joined, digest_size=8, person=b"holdfast-req").digest()
+    return hashlib.blake2b(_joined(parts), digest_size=8, person=b"holdfast-req").digest()
+
+
+def _joined(parts: tuple[str, ...]) -> bytes:
+    """The parts, each after its length, so that no two lists of parts give the same bytes."""
+    joined = bytearray()
+    for part in parts:
+        raw = part.encode()
+        joined += len(raw).to_bytes(4, "big") + raw
+    return bytes(joined)

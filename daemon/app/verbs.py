@@ -66,7 +66,13 @@ def build_verbs(parts: Parts) -> Verbs:
     cancel = Cancel(house, stopper=deliver)
     jobs = Jobs(house, cancel)
     release = Release(house, jobs=jobs, prices=parts.prices, printers=parts.printers, read=read, start=deliver.start)
-    extra = (settle.decide_uncertain, settle.expire_reservations, parts.grants.catch_up, parts.credentials.prune)
+    extra = (
+        settle.decide_uncertain,
+        settle.expire_reservations,
+        parts.grants.catch_up,
+        parts.credentials.prune,
+        parts.outbox.prune,
+    )
     return Verbs(
         workshop=workshop,
         converter=converter,

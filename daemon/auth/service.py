@@ -7,17 +7,16 @@ one after the other, so parallel guesses cannot overtake the count.
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import hmac
 import json
-from contextlib import asynccontextmanager
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from daemon.auth import cards, lockout, pins
+from daemon.auth import lockout, pins
+from daemon.auth.card_hashes import CardHashes
 from daemon.auth.identity import (
     FULL,
     KEYPAD,
@@ -34,13 +33,14 @@ from daemon.auth.identity import (
 from daemon.auth.keys import SealBroken
 from daemon.auth.passwords import StoredSecret, Verdict
 from daemon.auth.secret_rules import KEYPAD_DIGITS_MAX
+from daemon.auth.turns import Turns
 from daemon.db.unit import Unit, UnitRefused
 from daemon.kernel.clock import US_PER_S
 from daemon.kernel.errors import Busy, Refusal
 from daemon.kernel.events import Event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
 
     from daemon.auth.identity import Mailer
     from daemon.auth.keys import KeyRing, SecretBox
@@ -58,7 +58,6 @@ TICKET_S = 120
 TICKET_CHARS_MAX = 1000
 SECRET_CHARS_MAX = 1024
 MOVED_TRIES_MAX = 8
-UNDER_WAY_MAX = 400
 DAY_US = 86_400 * US_PER_S
 _TICKET = "sign-in-ticket"
 
@@ -95,16 +94,16 @@ class SignIn:
         self._store = store
         self._sessions = sessions
         self._passwords = passwords
-        self._card_keys = card_keys
+        self._cards = CardHashes(card_keys)
         self._box = box
         self._mailer = mailer
         self._clock = clock
         self._name_of = name_of
         self._limits = limits
         self._throttle = lockout.Throttle(limits)
-        self._turns: dict[str, tuple[asyncio.Lock, int]] = {}
-        self._under_way = 0
+        self._turns = Turns()
         self._was_sprayed = False
+        self.failures_total: Counter[str] = Counter()
 
     async def start(self) -> None:
         """Remember the failures of the last ten minutes: a restart opens no new tries."""
@@ -143,7 +142,7 @@ class SignIn:
         via = _at_terminal(terminal, "card", key="")
         self._let_through(via)
         now = self._clock.now_us()
-        hashes = self._card_hashes(raw)
+        hashes = self._cards.candidates(raw)
         row = await self._store.card([value for value, _ in hashes]) if hashes else None
         subject = await self._store.by_id(row.person_id) if row is not None else None
         is_good = (
@@ -159,7 +158,7 @@ class SignIn:
         if terminal.policy == "card+password":
             return PasswordNeeded(self._ticket(subject, terminal, now))
         unit = Unit()
-        is_old = row.key_id != self._card_keys.current.key_id
+        is_old = row.key_id != self._cards.key_id
         self._store.card_used(
             unit, card_id=row.id, at_us=now, new_hash=hashes[0][0] if is_old else None, key_id=hashes[0][1]
         )
@@ -216,9 +215,7 @@ class SignIn:
         Raises:
             cards.CardUnreadable: it is no card number.
         """
-        number = cards.hashed_form(cards.normalise(raw))
-        key = self._card_keys.current
-        return hmac.digest(key.secret, number, "sha256"), key.key_id
+        return self._cards.of(raw)
 
     async def _prove(
         self,
@@ -229,7 +226,7 @@ class SignIn:
         finish: Callable[[Unit, Subject], T],
     ) -> T:
         """Check one secret of one person and write down what came of it, in one change with what follows from it."""
-        async with self._turn(via.key):
+        async with self._turns.turn(via.key):
             self._let_through(via)
             subject = await find()
             credential = _credential(subject, secret, via)
@@ -285,6 +282,7 @@ class SignIn:
         await self._db.commit(unit)
         name = f"p{person}" if person else f"u{now}:{via.key}"
         is_paused = self._throttle.failed(source=via.source, person=name, at_us=now)
+        self.failures_total[via.method] += 1
         log.info("sign_in.failed", method=via.method, terminal_id=via.terminal_id)
         await self._alert(via, now, is_paused=is_paused)
 
@@ -337,30 +335,6 @@ class SignIn:
         wait = self._throttle.paused_s(source=via.source, now_us=self._clock.now_us())
         if wait:
             raise SignInPaused("Too many failed sign-ins here. Please wait a moment.", retry_after_s=wait)
-
-    @asynccontextmanager
-    async def _turn(self, key: str) -> AsyncIterator[None]:
-        """One attempt at a time on one identifier; the lock goes when nobody waits for it."""
-        if self._under_way >= UNDER_WAY_MAX:
-            raise Busy("too many sign-ins at once", retry_after_s=1)
-        self._under_way += 1
-        lock, users = self._turns.get(key, (asyncio.Lock(), 0))
-        self._turns[key] = (lock, users + 1)
-        try:
-            async with lock:
-                yield
-        finally:
-            self._under_way -= 1
-            lock, users = self._turns.pop(key)
-            if users > 1:
-                self._turns[key] = (lock, users - 1)
-
-    def _card_hashes(self, raw: str) -> list[tuple[bytes, str]]:
-        try:
-            number = cards.hashed_form(cards.normalise(raw))
-        except cards.CardUnreadable:
-            return []
-        return [(hmac.digest(key.secret, number, "sha256"), key.key_id) for key in self._card_keys.all]
 
     def _ticket(self, subject: Subject, terminal: Terminal, now: int) -> str:
         says = json.dumps([subject.id, terminal.id, now + TICKET_S * US_PER_S]).encode()

@@ -71,6 +71,10 @@ class MailStore:
             at=at_us,
         )
 
+    async def commit(self, unit: Unit) -> None:
+        """Commit a unit that is about mail alone."""
+        await self._db.commit(unit)
+
     async def due(self, now_us: int, limit: int) -> list[MailRow]:
         """Mails whose next try has come, oldest first."""
         rows = await self._db.read(
@@ -124,5 +128,5 @@ class MailStore:
         )
 
     def prune(self, unit: Unit, *, before_us: int) -> None:
-        """Append the removal of mails that ended before `before_us`."""
-        unit.add("DELETE FROM mail WHERE sent_at_us<:before OR failed_at_us<:before", before=before_us)
+        """Append the removal of mails written before `before_us`, whatever became of them."""
+        unit.add("DELETE FROM mail WHERE created_at_us<:before", before=before_us)

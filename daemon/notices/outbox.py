@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from daemon.db.unit import Unit
+from daemon.kernel.clock import US_PER_S
 from daemon.kernel.ids import new_id
 from daemon.notices.templates import Letterhead, write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from daemon.db.unit import Unit
     from daemon.kernel.clock import Clock
     from daemon.kernel.ids import Dice
     from daemon.notices.mail_store import MailRow, MailStore
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 DEDUPE_CHARS_MAX = 200
+KEEP_US = 30 * 86_400 * US_PER_S
 ADDRESS_CHARS_MAX = 254
 
 
@@ -96,6 +98,12 @@ class Outbox:
             text=self._sealed(text, public_id, "text"),
             at_us=self._clock.now_us(),
         )
+
+    async def prune(self) -> None:
+        """Housekeeping: forget mails written a month ago, also those no server was ever there for."""
+        unit = Unit()
+        self._store.prune(unit, before_us=self._clock.now_us() - KEEP_US)
+        await self._store.commit(unit)
 
     def read(self, mail: MailRow) -> tuple[str, str]:
         """Subject and text of a mail that waits."""

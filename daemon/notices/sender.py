@@ -37,7 +37,6 @@ RETRY_FIRST_S = 60
 RETRY_LONGEST_S = 3600
 AGE_MAX_US = 86_400 * US_PER_S
 """Older than this a mail is given up: it tells of something long past."""
-KEEP_US = 30 * 86_400 * US_PER_S
 TRIES_MAX = 30
 
 
@@ -112,12 +111,6 @@ class Sender:
         finally:
             client.close()
         return sent
-
-    async def prune(self) -> None:
-        """Remove what ended a month ago."""
-        unit = Unit()
-        self._store.prune(unit, before_us=self._clock.now_us() - KEEP_US)
-        await self._db.commit(unit)
 
     async def _connected(self) -> aiosmtplib.SMTP:
         server = self._server

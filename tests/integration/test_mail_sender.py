@@ -161,7 +161,7 @@ async def test_an_old_mail_is_given_up(tmp_path):
         assert row["error"]
         assert row["text"] == ""
         house.clock.pass_s(31 * 86_400)
-        await _sender(house, 1).prune()
+        await house.outbox.prune()
         assert await house.count("mail") == 0
 
 

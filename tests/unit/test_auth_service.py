@@ -143,7 +143,7 @@ async def test_parallel_guesses_cannot_overtake_the_count(house):
     assert all(isinstance(result, SignInFailed) for result in results)
     row = await house.db.read_one("SELECT failures FROM credential")
     assert row["failures"] == 15
-    assert house.sign_in._turns == {}
+    assert len(house.sign_in._turns) == 0
 
 
 async def test_two_daemons_count_together(house):

@@ -8,36 +8,33 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from daemon.jobs.lifecycle import FINAL
-from daemon.kernel.clock import rfc3339
 from daemon.kernel.errors import Forbidden, NotFound, Refusal
 from daemon.kernel.money import Amount
+from daemon.web.terminal.shapes import Listed, balance_of, charged, job_item, pot_item
 from daemon.workflows.release import ReleaseRequest
 from daemon.workflows.selection import plan_job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from daemon.accounting.account_store import AccountView
     from daemon.auth.identity import Session
     from daemon.auth.terminal_store import TerminalStore
     from daemon.auth.terminals import Terminal
     from daemon.devices.printer import Printer
     from daemon.jobs.convert import Converter
     from daemon.jobs.job import Job
-    from daemon.kernel.counts import Counts
     from daemon.people.person import Person
-    from daemon.wire.messages import JobEventJson, JobJson, JobsJson, PrinterJson, ProblemJson, QuoteJson
+    from daemon.wire.messages import JobEventJson, JobsJson, PrinterJson, ProblemJson, QuoteJson
     from daemon.workflows.cancel import Cancel
     from daemon.workflows.house import House
     from daemon.workflows.jobs import Jobs
     from daemon.workflows.price import Prices
     from daemon.workflows.printers import Printers
     from daemon.workflows.release import Release
-    from daemon.workflows.selection import Planned, Station
+    from daemon.workflows.selection import Station
 
 RUNNING = ("pending", "processing", "processing-stopped")
 LISTED_MAX = 200
-MASKED_TITLE = "\u2022\u2022\u2022\u2022"
 
 
 class NoPrinterHere(Forbidden):
@@ -58,27 +55,6 @@ class KioskPolicy:
 
     preview: bool = False
     card_cost_cap: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Listed:
-    """A job for the list: as sent, and as this printer would print it."""
-
-    job: Job
-    planned: Planned | None
-    problem: ProblemJson | None
-
-    @property
-    def price(self) -> Amount | None:
-        return self.planned.priced.price if self.planned else self.job.price
-
-    @property
-    def counts(self) -> Counts | None:
-        return self.planned.counts if self.planned else self.job.counts
-
-    @property
-    def is_ready(self) -> bool:
-        return self.planned is not None and self.problem is None and self.job.is_held
 
 
 class HouseBackend:
@@ -138,16 +114,19 @@ class HouseBackend:
         (person, printer, printers, volume, accounts), (waiting, running) = await asyncio.gather(place, found)
         station = self._printers.station(printer)
         listed = [self._listed(job, person, station, volume) for job in waiting[:LISTED_MAX]]
-        listed += [_Listed(job, None, None) for job in running if job.has_document]
+        listed += [Listed(job, None, None) for job in running if job.has_document]
         unit = self._prices.unit_shown(person)
         total = Amount(unit, sum(one.price.value for one in listed if one.is_ready and one.price is not None))
-        balance = _balance(accounts, unit)
+        balance = balance_of(accounts, unit)
         return {
-            "items": [self._item(one, session, station) for one in listed],
+            "items": [
+                job_item(one, rights=session.rights, station=station, has_previews=self._policy.preview)
+                for one in listed
+            ],
             "total": total.to_json(),
             "balance": balance.to_json(),
             "balance_after": (balance - total).to_json(),
-            "accounts": [_pot(account) for account in accounts if account.kind == "user"],
+            "accounts": [pot_item(account) for account in accounts if account.kind == "user"],
             "printers": printers,
             "refused": {one.job.public_id: one.problem["code"] for one in listed if one.problem},
         }
@@ -218,7 +197,7 @@ class HouseBackend:
             "release_id": result.release_id,
             "items": list(result.items),
             "total": result.total,
-            "balance": _balance(accounts, self._prices.unit_shown(person)).to_json(),
+            "balance": balance_of(accounts, self._prices.unit_shown(person)).to_json(),
             "printer": {"printer_id": printer.public_id, "name": printer.name},
         }
 
@@ -265,7 +244,7 @@ class HouseBackend:
             "printed": {"impressions": printed[0] or 0, "sheets": printed[1] or 0},
             "of": {"impressions": counts.impressions if counts else 0},
             "price": job.price.to_json() if job.price else None,
-            "charged": _charged(job),
+            "charged": charged(job),
             "uncertain": job.is_uncertain,
             "estimated": job.is_estimated,
             "message": job.message,
@@ -290,73 +269,18 @@ class HouseBackend:
     async def _own(self, session: Session, job_ids: Sequence[str]) -> list[Job]:
         return await self._jobs.of_person(session.person_id, job_ids)
 
-    def _listed(self, job: Job, person: Person, station: Station, volume: int) -> _Listed:
+    def _listed(self, job: Job, person: Person, station: Station, volume: int) -> Listed:
         """One waiting job at this printer, without changes; every price stands alone until jobs are chosen."""
         if job.facts is None:
-            return _Listed(job, None, None)
+            return Listed(job, None, None)
         try:
             planned = plan_job(job, person, station, self._prices, changes=None, impressions_before=volume)
         except Refusal as refusal:  # the printer cannot, or its tariff has no price for this person
-            return _Listed(job, None, {"code": refusal.code, "message": refusal.message})
+            return Listed(job, None, {"code": refusal.code, "message": refusal.message})
         if job.hold_until_us is not None:
             waits: ProblemJson = {
                 "code": "job-hold-until-specified",
                 "message": "This job waits for the time it was sent for.",
             }
-            return _Listed(job, planned, waits)
-        return _Listed(job, planned, None)
-
-    def _item(self, one: _Listed, session: Session, station: Station) -> JobJson:
-        job, counts = one.job, one.counts
-        ticket = one.planned.plan.ticket if one.planned else job.ticket
-        may_change = session.rights.change and job.is_held and one.planned is not None
-        sides_ok = not station.capabilities.sides or "two-sided-long-edge" in station.capabilities.sides
-        impressions = counts.impressions if counts else 0
-        has_backs = impressions > ticket.copies
-        item: JobJson = {
-            "job_id": job.public_id,
-            "title": job.title if session.rights.titles else MASKED_TITLE,
-            "pages": job.facts.page_count if job.facts else 0,
-            "impressions": impressions,
-            "color_impressions": counts.color_impressions if counts else 0,
-            "sheets": counts.sheets if counts else 0,
-            "copies": ticket.copies,
-            "sides": ticket.sides,
-            "print_color_mode": "monochrome" if ticket.is_monochrome else ticket.print_color_mode,
-            "media": counts.by_media[0].media if counts and counts.by_media else ticket.media,
-            "price": one.price.to_json() if one.price else None,
-            "state": job.state,
-            "reasons": list(job.reasons),
-            "created_at": rfc3339(job.created_at_us) or "",
-            "held_until": rfc3339(job.held_until_us) if job.is_held else None,
-            "preparing": job.is_held and job.facts is None,
-            "problem": one.problem,
-            "needs_code": job.has_password,
-            "may": {
-                "monochrome": may_change and bool(counts and counts.color_impressions),
-                "two_sided": may_change and sides_ok and has_backs and not ticket.is_two_sided,
-                "fewer_copies": may_change and ticket.copies > 1,
-            },
-            "uncertain": job.is_uncertain,
-            "preview": self._policy.preview and session.rights.titles and job.is_held and job.facts is not None,
-        }
-        return item
-
-
-def _balance(accounts: Sequence[AccountView], unit: Any) -> Amount:
-    return Amount(unit, sum(a.available for a in accounts if a.kind == "user" and a.unit == unit))
-
-
-def _pot(account: AccountView) -> dict[str, Any]:
-    return {
-        "pot": account.pot,
-        "balance": Amount(account.unit, account.balance).to_json(),
-        "available": Amount(account.unit, account.available).to_json(),
-    }
-
-
-def _charged(job: Job) -> Any:
-    """What a finished job really cost: nothing when nothing came out. None while it is not finished."""
-    if job.state not in FINAL or job.processing_at_us is None or job.price is None:
-        return None
-    return (job.price if job.printed_impressions else Amount(job.price.unit, 0)).to_json()
+            return Listed(job, planned, waits)
+        return Listed(job, planned, None)

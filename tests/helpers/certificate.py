@@ -46,5 +46,6 @@ def self_signed(name: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:
         )
         server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         server.load_cert_chain(both)
+        server.num_tickets = 0
     client = ssl.create_default_context(cadata=pem.decode())
     return server, client

@@ -308,3 +308,21 @@ async def test_closing_lets_a_busy_request_finish(server):
     assert (await response(reader))[0] == 200
     await asyncio.wait_for(closing, 5)
     assert listener.open_connections == 0
+
+
+async def test_an_unread_request_without_body_keeps_the_connection(server):
+    """GET and OPTIONS answered from the head alone leave the connection open."""
+    reader, writer = await dial(await server())
+    for _ in range(3):
+        writer.write(b"GET /early HTTP/1.1\r\nHost: x\r\n\r\n")
+        status, headers, _ = await response(reader)
+        assert (status, headers.get("connection")) == (200, None)
+
+
+async def test_continue_is_sent_although_the_body_has_begun(server):
+    """A client that sends the beginning of its body with the head still gets its 100 at once (CUPS waits for it)."""
+    reader, writer = await dial(await server())
+    writer.write(b"POST /a HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\nab")
+    assert (await response(reader))[0] == 100
+    writer.write(b"cd")
+    assert (await response(reader))[2] == b"POST /a 4 plain"

@@ -18,7 +18,17 @@ import h11
 import structlog
 
 from daemon.kernel.clock import US_PER_S, Clock
-from daemon.web.ipp.http import BodyTooLarge, ClientGone, Handler, Head, HttpCounts, HttpLimits, Reply, plain
+from daemon.web.ipp.http import (
+    BodyTooLarge,
+    ClientGone,
+    Handler,
+    Head,
+    HttpCounts,
+    HttpLimits,
+    Reply,
+    plain,
+    refuse_head,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -177,14 +187,16 @@ class Connection(asyncio.Protocol):
         return not self._is_lost
 
     def _is_short_rest(self, head: Head) -> bool:
-        """A declared body small enough to read and forget rather than to close over."""
+        """No body, or a declared one small enough to read and forget rather than to close over."""
+        if not head.has_body:
+            return True
         size = head.content_length
         return size is not None and size <= self._limits.linger_bytes_max
 
     async def _answer(self, head: Head) -> Reply | None:
         """The handler's answer; None means: switch to TLS first, then ask again."""
         try:
-            refusal = self._refuse_head(head)
+            refusal = refuse_head(head, self._limits)
             if refusal is not None:
                 return refusal
             if self._wants_upgrade(head):
@@ -206,20 +218,6 @@ class Connection(asyncio.Protocol):
         except Exception:
             log.exception("ipp.request_failed", method=head.method)
             return plain(500, is_last=True)
-
-    def _refuse_head(self, head: Head) -> Reply | None:
-        """What no path takes (RFC 9110 sections 7.2, 10.1.1; RFC 9112 section 3.2)."""
-        head_bytes = len(head.target) + sum(len(name) + len(value) + 4 for name, value in head.headers.items())
-        if len(head.headers) > self._limits.headers_max or head_bytes > self._limits.head_bytes_max:
-            return plain(431, is_last=True)
-        if "transfer-encoding" in head.headers and head.headers["transfer-encoding"].lower() != "chunked":
-            return plain(501, is_last=True)
-        if (head.content_length or 0) > self._limits.body_bytes_max:
-            return plain(413, is_last=True)
-        expect = head.headers.get("expect", "").lower()
-        if expect and expect != "100-continue":
-            return plain(417, is_last=True)
-        return None
 
     # ----- reading -----
 

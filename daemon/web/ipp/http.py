@@ -111,6 +111,21 @@ def plain(status: int, text: str = "", *, headers: tuple[tuple[str, str], ...] =
     return Reply(status=status, body=f"{words}\n".encode(), headers=headers, is_last=is_last)
 
 
+def refuse_head(head: Head, limits: HttpLimits) -> Reply | None:
+    """What no path takes (RFC 9110 sections 7.2, 10.1.1; RFC 9112 section 3.2)."""
+    head_bytes = len(head.target) + sum(len(name) + len(value) + 4 for name, value in head.headers.items())
+    if len(head.headers) > limits.headers_max or head_bytes > limits.head_bytes_max:
+        return plain(431, is_last=True)
+    if "transfer-encoding" in head.headers and head.headers["transfer-encoding"].lower() != "chunked":
+        return plain(501, is_last=True)
+    if (head.content_length or 0) > limits.body_bytes_max:
+        return plain(413, is_last=True)
+    expect = head.headers.get("expect", "").lower()
+    if expect and expect != "100-continue":
+        return plain(417, is_last=True)
+    return None
+
+
 @dataclass(slots=True)
 class HttpCounts:
     """What one listener has seen since its start, for metrics."""

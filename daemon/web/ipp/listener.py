@@ -43,6 +43,9 @@ class IppListener:
         self.counts = HttpCounts()
         self.context = context
         self.upgrade_context = upgrade_context if context is None else None
+        for one in (context, upgrade_context):
+            if one is not None:
+                one.num_tickets = 0  # CUPS takes a TLS 1.3 session ticket for an answer and hangs up
         self._servers: list[asyncio.Server] = []
         self._open: dict[Connection, asyncio.Task[None]] = {}
         self._is_closing = False

@@ -123,6 +123,25 @@ async def open_parts(settings: Settings, tariffs: Mapping[str, Tariff], *, clock
         raise
 
 
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What everything else stands on."""
+
+    settings: Settings
+    clock: Clock
+    dice: Dice
+    db: Database
+    ring: keys.Keys
+    files: tls.TlsFiles
+    box: SecretBox
+    rates: ConfiguredRates
+    outbox: Outbox
+    passwords: Passwords
+    auth_store: AuthStore
+    token_store: TokenStore
+    ledger: LedgerStore
+
+
 def _assemble(
     settings: Settings,
     tariffs: Mapping[str, Tariff],
@@ -137,109 +156,137 @@ def _assemble(
     profiles = {name: Profile.of(name, one) for name, one in settings.profiles.items()}
     rates = ConfiguredRates(tariffs, profiles, TariffStore(db), default_profile=settings.people.default_profile)
     outbox, sender = open_mail(settings, db=db, box=box, clock=clock, dice=dice, page=link_base(settings))
-    passwords = Passwords(ring.pepper)
-    auth_store, token_store, people_store = AuthStore(db), TokenStore(db), PeopleStore(db)
-    credentials = Credentials(
-        db,
-        auth_store,
-        token_store,
-        passwords=passwords,
-        mailer=outbox,
-        clock=clock,
-        dice=dice,
-        base_url=link_base(settings),
-        rules=_credential_rules(settings),
-    )
-    ledger = LedgerStore(db, clock)
-    grant_store = GrantStore(db)
-    people = PeopleDesk(
-        db=db,
-        store=people_store,
-        auth=auth_store,
-        credentials=credentials,
-        ledger=ledger,
-        rates=rates,
-        clock=clock,
-        dice=dice,
-        rules=PeopleRules(
-            settings.people.default_profile, settings.people.site, strip_domains=settings.people.strip_domains
-        ),
-    )
-    house = _house(
-        settings,
-        clock=clock,
-        dice=dice,
-        db=db,
-        ring=ring,
-        box=box,
-        people=people,
-        ledger=ledger,
-        rates=rates,
-        outbox=outbox,
-    )
-    grants = Grants(house, grant_store)
-    people.grant_with(grants.for_id)
-    printer_store = PrinterStore(db)
-    sessions = Sessions(
-        db,
-        SessionStore(db),
-        clock=clock,
-        dice=dice,
-        times=SessionTimes(settings.sign_in.session_s, settings.sign_in.session_max_s),
-    )
-    terminal_store = TerminalStore(db)
-    return Parts(
+    ground = _Ground(
         settings=settings,
         clock=clock,
         dice=dice,
         db=db,
-        keys=ring,
-        tls=files,
+        ring=ring,
+        files=files,
+        box=box,
+        rates=rates,
+        outbox=outbox,
+        passwords=Passwords(ring.pepper),
+        auth_store=AuthStore(db),
+        token_store=TokenStore(db),
+        ledger=LedgerStore(db, clock),
+    )
+    return _on(ground, sender)
+
+
+def _on(ground: _Ground, sender: Sender | None) -> Parts:
+    """The parts on their ground, in the order they depend on each other."""
+    credentials = _credentials(ground)
+    people = _people(ground, credentials)
+    house = _house(ground, people)
+    grant_store, printer_store, terminal_store = (
+        GrantStore(ground.db),
+        PrinterStore(ground.db),
+        TerminalStore(ground.db),
+    )
+    grants = Grants(house, grant_store)
+    people.grant_with(grants.for_id)
+    sessions = _sessions(ground)
+    return Parts(
+        settings=ground.settings,
+        clock=ground.clock,
+        dice=ground.dice,
+        db=ground.db,
+        keys=ground.ring,
+        tls=ground.files,
         house=house,
-        ledger=ledger,
+        ledger=ground.ledger,
         grant_store=grant_store,
         grants=grants,
         printer_store=printer_store,
-        printers=Printers(
-            house,
-            printer_store,
-            allow_networks=parse_networks(settings.printers.allow_networks),
-            ca_file="",
-            timeout_s=house.policy.status_timeout_s,
-        ),
+        printers=_printers(ground, house, printer_store),
         people=people,
-        people_store=people_store,
-        auth_store=auth_store,
+        people_store=people.store,
+        auth_store=ground.auth_store,
         credentials=credentials,
-        passwords=passwords,
+        passwords=ground.passwords,
         sessions=sessions,
-        sign_in=SignIn(
-            db,
-            auth_store,
-            sessions,
-            passwords=passwords,
-            card_keys=ring.card,
-            box=box,
-            mailer=outbox,
-            clock=clock,
-            name_of=lambda name: normalise(name, strip_domains=settings.people.strip_domains),
-            limits=_limits(settings),
-        ),
-        terminals=Terminals(
-            db,
-            terminal_store,
-            box=box,
-            ca_pem=tls.ca_pem(files),
-            server_key_sha256=tls.server_key_sha256(files),
-            clock=clock,
-            dice=dice,
-        ),
+        sign_in=_sign_in(ground, sessions),
+        terminals=_terminals(ground, terminal_store),
         terminal_store=terminal_store,
-        tokens=Tokens(db, token_store, auth_store, clock=clock, dice=dice),
-        rates=rates,
-        prices=Prices(house, default_tariff=settings.tariffs.default),
-        outbox=outbox,
+        tokens=Tokens(ground.db, ground.token_store, ground.auth_store, clock=ground.clock, dice=ground.dice),
+        rates=ground.rates,
+        prices=Prices(house, default_tariff=ground.settings.tariffs.default),
+        outbox=ground.outbox,
         sender=sender,
+    )
+
+
+def _credentials(ground: _Ground) -> Credentials:
+    return Credentials(
+        ground.db,
+        ground.auth_store,
+        ground.token_store,
+        passwords=ground.passwords,
+        mailer=ground.outbox,
+        clock=ground.clock,
+        dice=ground.dice,
+        base_url=link_base(ground.settings),
+        rules=_credential_rules(ground.settings),
+    )
+
+
+def _people(ground: _Ground, credentials: Credentials) -> PeopleDesk:
+    rules = ground.settings.people
+    return PeopleDesk(
+        db=ground.db,
+        store=PeopleStore(ground.db),
+        auth=ground.auth_store,
+        credentials=credentials,
+        ledger=ground.ledger,
+        rates=ground.rates,
+        clock=ground.clock,
+        dice=ground.dice,
+        rules=PeopleRules(rules.default_profile, rules.site, strip_domains=rules.strip_domains),
+    )
+
+
+def _sessions(ground: _Ground) -> Sessions:
+    rules = ground.settings.sign_in
+    times = SessionTimes(rules.session_s, rules.session_max_s)
+    return Sessions(ground.db, SessionStore(ground.db), clock=ground.clock, dice=ground.dice, times=times)
+
+
+def _sign_in(ground: _Ground, sessions: Sessions) -> SignIn:
+    strip_domains = ground.settings.people.strip_domains
+    return SignIn(
+        ground.db,
+        ground.auth_store,
+        sessions,
+        passwords=ground.passwords,
+        card_keys=ground.ring.card,
+        box=ground.box,
+        mailer=ground.outbox,
+        clock=ground.clock,
+        name_of=lambda name: normalise(name, strip_domains=strip_domains),
+        limits=_limits(ground.settings),
+    )
+
+
+def _terminals(ground: _Ground, store: TerminalStore) -> Terminals:
+    return Terminals(
+        ground.db,
+        store,
+        box=ground.box,
+        ca_pem=tls.ca_pem(ground.files),
+        server_key_sha256=tls.server_key_sha256(ground.files),
+        clock=ground.clock,
+        dice=ground.dice,
+    )
+
+
+def _printers(ground: _Ground, house: House, store: PrinterStore) -> Printers:
+    return Printers(
+        house,
+        store,
+        allow_networks=parse_networks(ground.settings.printers.allow_networks),
+        ca_file="",
+        timeout_s=house.policy.status_timeout_s,
     )
 
 
@@ -248,55 +295,47 @@ def link_base(settings: Settings) -> str:
     return settings.server.base_url or settings.server.urls()["api"]
 
 
-def _house(
-    settings: Settings,
-    *,
-    clock: Clock,
-    dice: Dice,
-    db: Database,
-    ring: keys.Keys,
-    box: SecretBox,
-    people: PeopleDesk,
-    ledger: LedgerStore,
-    rates: ConfiguredRates,
-    outbox: Outbox,
-) -> House:
-    release = settings.release
-    default = settings.profiles[settings.people.default_profile]
+def _house(ground: _Ground, people: PeopleDesk) -> House:
+    settings, db = ground.settings, ground.db
     return House(
         db=db,
-        jobs=JobStore(db, TitleBox(box)),
+        jobs=JobStore(db, TitleBox(ground.box)),
         deliveries=DeliveryStore(db),
-        ledger=ledger,
-        spool=Spool(
-            settings.state_dir / SPOOL_DIR,
-            settings.state_dir / KEYS_DIR / "spool",
-            clock,
-            dice,
-            free_bytes_min=settings.spool.reserve_bytes,
-        ),
+        ledger=ground.ledger,
+        spool=_spool(ground),
         people=people,
         people_store=people.store,
-        mailer=outbox,
-        rates=rates,
+        mailer=ground.outbox,
+        rates=ground.rates,
         queues=_rules(settings),
-        clock=clock,
-        dice=dice,
-        policy=ReleasePolicy(
-            uncertain=cast("UncertainPolicy", release.uncertain_policy),
-            uncertain_after_s=release.uncertain_after_s,
-            reservation_s=release.reservation_s,
-            status_timeout_s=settings.printers.connect_timeout_s,
-            undo_s=settings.kiosk.undo_s,
-            poll_max_s=release.poll_s,
-            stopped_timeout_s=release.stopped_timeout_s,
-            job_timeout_s=release.job_timeout_s,
-        ),
+        clock=ground.clock,
+        dice=ground.dice,
+        policy=_policy(settings),
         daemon_id=settings.server.name,
-        code_key=ring.pepper.current.secret,
+        code_key=ground.ring.pepper.current.secret,
         document_octets_max=settings.spool.bytes_max,
         held_jobs_max=settings.spool.jobs_per_person_max,
-        timezone=default.timezone,
+        timezone=settings.profiles[settings.people.default_profile].timezone,
+    )
+
+
+def _spool(ground: _Ground) -> Spool:
+    state = ground.settings.state_dir
+    reserve = ground.settings.spool.reserve_bytes
+    return Spool(state / SPOOL_DIR, state / KEYS_DIR / "spool", ground.clock, ground.dice, free_bytes_min=reserve)
+
+
+def _policy(settings: Settings) -> ReleasePolicy:
+    release = settings.release
+    return ReleasePolicy(
+        uncertain=cast("UncertainPolicy", release.uncertain_policy),
+        uncertain_after_s=release.uncertain_after_s,
+        reservation_s=release.reservation_s,
+        status_timeout_s=settings.printers.connect_timeout_s,
+        undo_s=settings.kiosk.undo_s,
+        poll_max_s=release.poll_s,
+        stopped_timeout_s=release.stopped_timeout_s,
+        job_timeout_s=release.job_timeout_s,
     )
 
 

@@ -104,6 +104,22 @@ async def test_hidden_layers_and_form_fields(analyser):
     assert (await analyser.analyse(reading(out.getvalue()))).is_color
 
 
+async def test_pictures_on_pages(analyser):
+    """Pictures on pages: a colour one makes the page colour, a grey one does not."""
+    for mode, is_color in (("RGB", True), ("L", False)):
+        document = pikepdf.open(io.BytesIO(documents.pdf(b"q 500 0 0 500 0 0 cm /I Do Q")))
+        document.pages[0].obj.Resources.XObject = pikepdf.Dictionary(
+            I=document.make_stream(
+                documents.jpeg(mode=mode), Type=pikepdf.Name.XObject, Subtype=pikepdf.Name.Image, Width=600, Height=400,
+                ColorSpace=pikepdf.Name.DeviceRGB if is_color else pikepdf.Name.DeviceGray, BitsPerComponent=8,
+                Filter=pikepdf.Name.DCTDecode,
+            )
+        )  # fmt: skip
+        out = io.BytesIO()
+        document.save(out)
+        assert (await analyser.analyse(reading(out.getvalue()))).is_color is is_color
+
+
 @pytest.mark.parametrize("said", [1, 0, 2_000_000_000])
 async def test_a_lying_count_is_found_out(analyser, said):
     """Three pages are three pages whatever /Count says, and the lie is flagged."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.jobs.documents.pdf_plain import names_only_greys
+from daemon.jobs.documents.pdf_plain import jpeg_channels, names_only_greys
+from tests.helpers import documents
 
 PLAIN = [
     b"",
@@ -58,3 +59,18 @@ def test_greys_are_plain(content):
 def test_everything_else_is_looked_at(content):
     """Colour, pictures, shadings, and every attempt to hide them behind comments or strings."""
     assert not names_only_greys(content)
+
+
+def test_grey_pictures_may_be_drawn():
+    """Where every picture is grey, drawing one is plain; a shading still is not."""
+    assert names_only_greys(b"/Im Do", draws_greys=True)
+    assert not names_only_greys(b"/Im Do /S sh", draws_greys=True)
+
+
+def test_a_jpeg_says_how_many_channels_it_has():
+    """What the picture file itself says decides; a file without a frame says nothing."""
+    assert jpeg_channels(documents.jpeg(mode="L")) == 1
+    assert jpeg_channels(documents.jpeg()) == 3
+    assert jpeg_channels(documents.jpeg(mode="CMYK")) == 4
+    assert jpeg_channels(b"\xff\xd8") == 0
+    assert jpeg_channels(b"\xff\xd8" + b"\xff\xe0\x00\x04ab" * 3) == 0

@@ -1,7 +1,8 @@
 """Pages that cannot hold colour, told from their content without drawing them: most pages of text.
 
-A page is plain when its content names no colour but greys: no picture, pattern, shading, form, annotation or drawn
-glyph (Type 3 font), and every colour operator is `rg`/`RG` with three equal numbers or `k`/`K` with black ink only.
+A page is plain when its content names no colour but greys: no pattern, shading, form, annotation or drawn glyph (Type
+3 font), pictures of one grey channel only, and every colour operator is `rg`/`RG` with three equal numbers or `k`/`K`
+with black ink only.
 The default colour is black (ISO 32000-2 section 8.6.4). Anything doubtful is not plain and gets drawn.
 """
 
@@ -28,6 +29,15 @@ _ANY = re.compile(rb"(?<![^" + _BEFORE + rb"])(?:rg|RG|k|K|cs|CS|sc|SC|scn|SCN|s
 _NUMBER = re.compile(rb"[-+]?(?:\d+\.?\d*|\.\d+)")
 _ZERO = re.compile(rb"0(?:\.0*)?")
 _SPACE = (b"\t", b"\n", b"\f", b"\r", b" ")
+_FILTERS = frozenset(
+    pikepdf.Name(name)
+    for name in (
+        "/FlateDecode", "/LZWDecode", "/RunLengthDecode", "/ASCII85Decode", "/ASCIIHexDecode", "/CCITTFaxDecode",
+        "/JBIG2Decode", "/DCTDecode",
+    )
+)  # fmt: skip
+_MARKER = 0xFF
+_FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 OPERANDS_BYTES = 96
 """How far before an operator its operands are looked for."""
 
@@ -43,6 +53,7 @@ class PlainPages:
 
     def __init__(self) -> None:
         self._fonts: dict[tuple[int, int], bool] = {}
+        self._pictures: dict[tuple[int, int], bool] = {}
 
     def is_plain(self, page: pikepdf.Object) -> bool:
         """True when the page surely holds no colour."""
@@ -50,7 +61,10 @@ class PlainPages:
             resources = page.get("/Resources")
             if not isinstance(resources, pikepdf.Dictionary) or not _has_plain_annotations(page):
                 return False
-            return self._has_plain_fonts(resources) and _has_plain_content(page.get("/Contents"))
+            draws_greys = self._draws_greys(resources)
+            return self._has_plain_fonts(resources) and _has_plain_content(
+                page.get("/Contents"), draws_greys=draws_greys
+            )
         except (pikepdf.PdfError, ValueError, TypeError, RuntimeError):
             return False
 
@@ -70,6 +84,48 @@ class PlainPages:
             self._fonts[identity] = known
         return known
 
+    def _draws_greys(self, resources: Any) -> bool:
+        """True when whatever `Do` could draw here is a picture of one grey channel."""
+        drawn = resources.get("/XObject")
+        if not isinstance(drawn, pikepdf.Dictionary):
+            return False
+        for name in drawn.keys():  # noqa: SIM118 -- iterating gives pairs
+            one = drawn[name]
+            known = self._pictures.get(one.objgen)
+            if known is None:
+                known = self._pictures[one.objgen] = _is_grey_picture(one)
+            if not known:
+                return False
+        return True
+
+
+def _is_grey_picture(one: Any) -> bool:
+    """A stencil, or samples of DeviceGray: and for JPEG, what the file itself says, which is what is drawn."""
+    if not isinstance(one, pikepdf.Stream) or one.get("/Subtype") != pikepdf.Name.Image:
+        return False
+    filters = one.get("/Filter")
+    names = list(filters) if isinstance(filters, pikepdf.Array) else [] if filters is None else [filters]
+    if any(name not in _FILTERS for name in names):
+        return False
+    if bool(one.get("/ImageMask", False)):
+        return names[-1:] != [pikepdf.Name.DCTDecode]
+    if one.get("/ColorSpace") != pikepdf.Name.DeviceGray:
+        return False
+    if pikepdf.Name.DCTDecode not in names:
+        return True
+    return len(names) == 1 and jpeg_channels(one.read_raw_bytes()) == 1
+
+
+def jpeg_channels(data: bytes) -> int:
+    """Components in a JPEG file's frame header; 0 when there is none to be found."""
+    at = 2
+    while at + 9 < len(data) and data[at] == _MARKER:
+        kind = data[at + 1]
+        if kind in _FRAMES:
+            return data[at + 9]
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return 0
+
 
 def _has_plain_annotations(page: Any) -> bool:
     """True when there is nothing but links, which leave no mark on paper."""
@@ -82,7 +138,7 @@ def _has_plain_annotations(page: Any) -> bool:
     )
 
 
-def _has_plain_content(contents: Any) -> bool:
+def _has_plain_content(contents: Any, *, draws_greys: bool) -> bool:
     if contents is None:
         return True
     streams = list(contents) if isinstance(contents, pikepdf.Array) else [contents]
@@ -90,15 +146,15 @@ def _has_plain_content(contents: Any) -> bool:
         if not isinstance(stream, pikepdf.Stream) or int(stream.get("/Length", 0)) > CONTENT_BYTES_MAX:
             return False
     data = b"\n".join(stream.read_bytes() for stream in streams)
-    return names_only_greys(data)
+    return names_only_greys(data, draws_greys=draws_greys)
 
 
-def names_only_greys(content: bytes) -> bool:
-    """True when every colour operator in a content stream is one of a grey."""
+def names_only_greys(content: bytes, *, draws_greys: bool = False) -> bool:
+    """True when every colour operator in a content stream is one of a grey, with `draws_greys` counting `Do` as one."""
     content = _TEXT.sub(b" ! ", content)
     if b"(" in content or b")" in content:
         return False  # a string this reader does not understand could hide anything
-    return all(_is_grey(content, found) for found in _ANY.finditer(content))
+    return all((draws_greys and found[0] == b"Do") or _is_grey(content, found) for found in _ANY.finditer(content))
 
 
 def _is_grey(content: bytes, found: re.Match[bytes]) -> bool:

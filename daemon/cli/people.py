@@ -14,7 +14,8 @@ from daemon.cli.output import fields, say, say_json
 LABELS = {
     "name": "Name", "user_id": "Id", "display_name": "Full name", "email": "Mail", "active": "Active", "pin": "PIN",
     "profile": "Profile", "site": "Site", "roles": "Roles", "cards": "Cards", "aliases": "Also known as",
-    "has_password": "Password set", "last_submitted_at": "Last job sent", "last_released_at": "Last job released",
+    "has_password": "Password set", "locked": "Locked",
+    "last_submitted_at": "Last job sent", "last_released_at": "Last job released",
 }  # fmt: skip
 COLUMNS = {"name": "NAME", "display_name": "FULL NAME", "profile": "PROFILE", "active": "ACTIVE", "pin": "PIN"}
 

@@ -149,6 +149,16 @@ class PeopleStore:
         )
         return row is not None
 
+    async def locks(self, person_id: int, *, now_us: int) -> dict[str, str]:
+        """By kind of password: `disabled` after too many failures, or `waiting` while a wait runs; else left out."""
+        rows = await self._db.read(
+            """SELECT kind, is_disabled FROM credential
+                WHERE person_id=:id AND (is_disabled=1 OR locked_until_us>:now) ORDER BY kind""",
+            id=person_id,
+            now=now_us,
+        )
+        return {r["kind"]: "disabled" if r["is_disabled"] else "waiting" for r in rows}
+
     async def count(self) -> int:
         """How many people there are."""
         row = await self._db.read_one(f"SELECT count(*) AS n FROM person WHERE {_LIVING}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from daemon.jobs.job import Job
@@ -17,6 +17,7 @@ def user(
     cards: Sequence[CardLabel] | None = None,
     aliases: Sequence[str] | None = None,
     has_password: bool | None = None,
+    locks: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """A person; what is only read for a single one is left out of lists."""
     shape: dict[str, Any] = {
@@ -42,6 +43,8 @@ def user(
         shape["aliases"] = list(aliases)
     if has_password is not None:
         shape["has_password"] = has_password
+    if locks is not None:
+        shape["locked"] = dict(locks)
     return shape
 
 

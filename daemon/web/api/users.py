@@ -57,6 +57,7 @@ async def _show(services: Services, person: Person) -> dict[str, Any]:
         cards=await store.cards(person.id),
         aliases=await store.aliases(person.id),
         has_password=await store.has_password(person.id),
+        locks=await store.locks(person.id, now_us=services.clock.now_us()),
     )
 
 

@@ -19,9 +19,9 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import (
     FileResponse,
+    HTMLResponse,
     JSONResponse,
     PlainTextResponse,
-    RedirectResponse,
     Response,
     StreamingResponse,
 )
@@ -94,15 +94,23 @@ class ScreenGuard:
         origin = request.headers.get("origin")
         if origin is not None and origin not in self._origins:
             return _no(403, "wrong-origin", "Only the terminal's own screen may ask.")
+        if request.url.path == "/" and _same(request.query_params.get("t", ""), self._token):
+            return self._enter()
         if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return _no(403, "wrong-origin", "Only the terminal's own screen may ask.")
-        if request.url.path == "/" and _same(request.query_params.get("t", ""), self._token):
-            answer = RedirectResponse("/", 303)
-            answer.set_cookie(COOKIE, self._cookie, httponly=True, samesite="strict", path="/")
-            return answer
         if not _same(request.cookies.get(COOKIE, ""), self._cookie):
             return _no(401, "no-token", "Open the address that the kiosk program printed when it started.")
         return None
+
+    def _enter(self) -> Response:
+        """The cookie for the token.
+
+        A page rather than a redirect: started from a local file, a redirect would count as cross-site and lose the
+        strict cookie. The page's own refresh is ours, and replaces the token in the history.
+        """
+        answer = HTMLResponse('<!doctype html><meta http-equiv="refresh" content="0;url=/"><title>Holdfast</title>')
+        answer.set_cookie(COOKIE, self._cookie, httponly=True, samesite="strict", path="/")
+        return answer
 
 
 def build(agent: Agent, *, port: int, token: str, dice: Dice, reader: SimulatedReader | None, dpi: float) -> ASGIApp:

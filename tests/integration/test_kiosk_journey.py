@@ -259,3 +259,18 @@ async def test_a_dead_kiosk_program_is_shown_and_its_return_noticed(tmp_path) ->
         assert "Quarterly" not in await page.content()
         assert len(some_jobs()) == 5
         await asyncio.sleep(0)
+
+
+async def test_the_browser_may_be_started_from_a_local_file(tmp_path) -> None:
+    """As the display's unit does, so that the token is on no command line; the token is not in the history either."""
+    async with terminal_with(FakeDaemon(), tmp_path) as terminal, chromium() as browser:
+        start = tmp_path / "start.html"
+        start.write_text(f'<!doctype html><meta http-equiv="refresh" content="0;url={terminal.url}">')
+        context = await browser.new_context(viewport={"width": 800, "height": 480})
+        page = await context.new_page()
+        await page.goto(f"file://{start}")
+        await expect(page.get_by_role("button", name="Use your PIN")).to_be_visible()
+        assert "t=" not in page.url
+        await page.reload()
+        await expect(page.get_by_role("button", name="Use your PIN")).to_be_visible()
+        await context.close()

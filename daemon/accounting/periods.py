@@ -103,7 +103,7 @@ def period_named(label: str, terms: Sequence[Term] = ()) -> Period | None:
         if label.count("-") == 1:
             return period_on(PeriodKind.MONTHLY, date.fromisoformat(f"{label}-01"))
         return period_on(PeriodKind.DAILY, date.fromisoformat(label))
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

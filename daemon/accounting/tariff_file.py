@@ -253,7 +253,9 @@ class _Reader:
         if not isinstance(above, int) or isinstance(above, bool) or not 0 <= above <= ABOVE_MAX:
             self.refuse((*path, "above"), f"must be a whole number of sides from 0 to {ABOVE_MAX}")
         try:
-            exact = _decimal(item.get("percent", "missing")) * 100
+            if "percent" not in item:
+                raise _Wrong("is required")
+            exact = _decimal(item["percent"]) * 100
             if exact != exact.to_integral_value() or not 0 <= exact <= PERCENT_MAX * 100:
                 raise _Wrong(f"must be from 0 to {PERCENT_MAX}, with at most two decimals")
             parts = int(exact)

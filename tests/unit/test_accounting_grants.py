@@ -175,5 +175,13 @@ def test_grants_carry_what_their_key_is_made_of():
 
 def test_unknown_labels_name_nothing():
     """Text that no period has is no period."""
-    for label in ("2026-13", "2026-W60", "yesterday", "term:never"):
+    for label in ("2026-13", "2026-W60", "yesterday", "term:never", "9999-12"):
         assert periods.period_named(label, TERMS) is None
+
+
+def test_once_lasts_for_ever():
+    """A single grant has no period after it and none that begins later."""
+    once = periods.period_on(PeriodKind.NONE, date(2026, 11, 22))
+    assert once == periods.period_named("once")
+    assert periods.period_after(PeriodKind.NONE, once) is None
+    assert periods.next_start(PeriodKind.NONE, date(2026, 11, 22)) is None

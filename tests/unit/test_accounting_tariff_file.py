@@ -83,6 +83,8 @@ def test_steps_rise_in_number_and_go_one_way():
     one = "[[steps]]\nabove = 100\npercent = 90\n"
     assert told(GOOD + one + one.replace("90", "80"))["steps.1"][0] == 8
     assert "steps.1" in told(GOOD + one + "[[steps]]\nabove = 200\npercent = 95\n")
+    assert told(GOOD + one.replace("90", "90.123"))["steps.0.percent"][0] == 7
+    assert told(GOOD + "[[steps]]\nabove = 1\n")["steps.0.percent"] == (5, "is required")
     rising = "[[steps]]\nabove = 100\npercent = 110\n[[steps]]\nabove = 200\npercent = 120.5\n"
     assert [step.parts for step in parse_tariff(GOOD + rising, "t.toml").steps] == [11_000, 12_050]
 

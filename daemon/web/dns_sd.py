@@ -1,151 +1,161 @@
-"""Announcement of the queues on the local network by DNS-SD, with what AirPrint and Mopria clients look for. Optional.
+"""Announcement of the queues by DNS-SD (RFC 6763), so that phones and laptops find them: AirPrint, Mopria, Everywhere.
 
-Only queues that need no secret address are announced: `_ipps._tcp` always, `_ipp._tcp` unless the queue asks for a
-password. Subtypes: `_universal` (AirPrint) and `_print` (IPP Everywhere, PWG 5100.14 section 4.2).
+Off unless configured. A queue that only its owner may know (`personal`) is never announced; one that asks for a
+password is announced over TLS alone.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import structlog
+from zeroconf import Error as ZeroconfError
 from zeroconf import IPVersion, ServiceInfo
 from zeroconf.asyncio import AsyncZeroconf
 
-from daemon.web.ipp import capability
-from daemon.web.ipp.addresses import PAGES_PREFIX, QUEUE_PREFIX, Ports
+from daemon.kernel.errors import Unavailable
+from daemon.web.ipp.capability import FORMATS, URF
 from daemon.web.ipp.queues import QueueView, Rule
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from daemon.web.ipp.queues import Queues
 
 log = structlog.get_logger(__name__)
 
-INSTANCE_BYTES_MAX = 63
-"""One DNS label (RFC 6763 section 4.1.1)."""
-TXT_VALUE_BYTES_MAX = 240
+IPP, IPPS = "_ipp._tcp.local.", "_ipps._tcp.local."
 SUBTYPES = ("_universal", "_print")
-CLOSE_S = 3.0
+"""AirPrint's and IPP Everywhere's own subtypes."""
+NAME_BYTES_MAX = 63
+TXT_VALUE_BYTES_MAX = 200
+REGISTER_S = 10
+CLOSE_S = 3
+PRINTER_TYPE_BASE = 0x0004 | 0x0008 | 0x0010 | 0x0020 | 0x0040 | 0x0080
+"""cups_ptype_t bits: black, colour, duplex, staple, copies, collate."""
 
 
-def instance_name(title: str, host: str) -> str:
-    """`Find me @ printhost`, cut between characters to one DNS label; dots and slashes are fine in it."""
-    return f"{title} @ {host}".encode()[:INSTANCE_BYTES_MAX].decode(errors="ignore")
+class CannotAnnounce(Unavailable):
+    """The network does not take the announcement; printing by address works all the same."""
+
+    code = "dns-sd-unavailable"
 
 
-def txt_record(queue: QueueView, *, host: str, ports: Ports, is_tls: bool) -> dict[str, str]:
-    """The TXT keys of AirPrint, Mopria and Bonjour Printing 1.2.1; each value fits one string."""
-    scheme, port = ("https", ports.ipps) if is_tls else ("http", ports.ipp)
-    is_large = any(size.name.startswith("iso_a3") for size in queue.media)
-    record = {
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """What is said of the house: its host name, the addresses it is reached at, its ports and its console."""
+
+    host: str
+    addresses: Sequence[str]
+    ipp_port: int | None
+    ipps_port: int
+    more_info: str
+
+
+def txt(queue: QueueView, house: Announcement) -> dict[str, str]:
+    """The TXT record (Bonjour Printing 1.2.1, PWG 5100.14, Mopria), the first key as the standards want it."""
+    records = {
         "txtvers": "1",
         "qtotal": "1",
-        "rp": f"{QUEUE_PREFIX}/{queue.name}".lstrip("/"),
+        "rp": f"ipp/print/{queue.name}",
         "ty": queue.make_and_model,
         "note": queue.location,
         "product": f"({queue.make_and_model})",
-        "adminurl": f"{scheme}://{host}:{port}{PAGES_PREFIX}/",
+        "adminurl": house.more_info,
         "UUID": queue.uuid.removeprefix("urn:uuid:"),
-        "pdl": ",".join(capability.FORMATS),
-        "URF": ",".join(capability.URF),
+        "pdl": ",".join(f for f in FORMATS if f != "application/octet-stream"),
+        "URF": ",".join(URF),
         "Color": "T" if queue.has_color else "F",
         "Duplex": "T" if queue.has_duplex else "F",
-        "Staple": "T" if 4 in queue.finishings else "F",
-        "Punch": "1" if 5 in queue.finishings else "0",
         "Copies": "T",
         "Collate": "T",
-        "PaperMax": "tabloid-A3" if is_large else "legal-A4",
+        "PaperMax": "tabloid-A3",
         "kind": "document",
         "priority": "50",
         "usb_MFG": "Holdfast",
         "usb_MDL": queue.make_and_model,
+        "TLS": "1.2",
         "air": "username,password" if queue.rule is Rule.AUTHENTICATED else "none",
         "mopria-certified": "1.3",
-        "print_wfds": "T",
-        "printer-type": "0x809046" if queue.has_duplex else "0x801046",
+        "printer-type": f"0x{PRINTER_TYPE_BASE:X}",
         "printer-state": "3",
     }
-    if is_tls or ports.ipps:
-        record["TLS"] = "1.2"
-    return {key: value.encode()[:TXT_VALUE_BYTES_MAX].decode(errors="ignore") for key, value in record.items()}
+    return {key: value.encode()[:TXT_VALUE_BYTES_MAX].decode("utf-8", "ignore") for key, value in records.items()}
 
 
-def services(queue: QueueView, *, host: str, ports: Ports, addresses: Sequence[str]) -> list[ServiceInfo]:
-    """The registrations of one queue, base types before their subtypes."""
+def services(queue: QueueView, house: Announcement) -> list[ServiceInfo]:
+    """Every registration of one queue, each base type before its subtypes."""
     if queue.rule is Rule.PERSONAL:
         return []
-    kinds = [("_ipps._tcp.local.", ports.ipps, True)]
-    if queue.rule is not Rule.AUTHENTICATED:
-        kinds.append(("_ipp._tcp.local.", ports.ipp, False))
-    name = instance_name(queue.title, host)
-    packed = [ipaddress.ip_address(address).packed for address in addresses]
-    found = []
-    for base, port, is_tls in kinds:
-        if not port:
-            continue
-        txt = txt_record(queue, host=host, ports=ports, is_tls=is_tls)
-        for subtype in ("", *SUBTYPES):
-            kind = f"{subtype}._sub.{base}" if subtype else base
-            info = ServiceInfo(
-                kind, f"{name}.{base}", addresses=packed, port=port, properties=txt, server=f"{_label(host)}.local."
-            )
-            if subtype:
-                # The library keeps registrations by instance name alone and would take the subtype for a double.
-                info.key = f"{subtype}.{info.key}"
-            found.append(info)
-    return found
+    name = queue.title.encode()[:NAME_BYTES_MAX].decode("utf-8", "ignore").replace(".", " ")
+    doors = [(IPPS, house.ipps_port)]
+    if house.ipp_port is not None and queue.rule is not Rule.AUTHENTICATED:
+        doors.insert(0, (IPP, house.ipp_port))
+    made: list[ServiceInfo] = []
+    for base, port in doors:
+        made.append(_info(base, base, name=name, port=port, queue=queue, house=house))
+        for subtype in SUBTYPES:
+            one = _info(f"{subtype}._sub.{base}", base, name=name, port=port, queue=queue, house=house)
+            # The library keys its registry on the instance's name alone and would refuse the subtype.
+            one.key = f"{subtype}.{one.key}"
+            made.append(one)
+    return made
 
 
-def _label(host: str) -> str:
-    """The host's first label, as it stands under `.local`."""
-    return host.split(".", 1)[0] or "holdfast"
+def _info(kind: str, base: str, *, name: str, port: int, queue: QueueView, house: Announcement) -> ServiceInfo:
+    return ServiceInfo(
+        kind,
+        f"{name}.{base}",
+        port=port,
+        properties=txt(queue, house),
+        server=f"{house.host.removesuffix('.').removesuffix('.local').split('.')[0]}.local.",
+        addresses=[_packed(address) for address in house.addresses],
+    )
+
+
+def _packed(address: str) -> bytes:
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
 
 
 class Announcer:
-    """Registers the queues and takes them back. Owns its multicast sockets between `start` and `close`."""
+    """Registers the queues; `close` says goodbye."""
 
-    def __init__(self, queues: Queues, *, host: str, ports: Ports, interfaces: Sequence[str]) -> None:
+    def __init__(self, queues: Sequence[QueueView], house: Announcement, *, interfaces: Sequence[str]) -> None:
         self._queues = queues
-        self._host = host
-        self._ports = ports
-        self._interfaces = list(interfaces)
+        self._house = house
+        self._interfaces = interfaces
         self._zeroconf: AsyncZeroconf | None = None
 
     async def start(self) -> None:
-        """Announce every queue on the given interface addresses. A network that refuses is logged, not fatal."""
+        """Announce every queue that may be known.
+
+        Raises:
+            CannotAnnounce: no multicast here, or the name is somebody else's.
+        """
+        has_v6 = any(":" in address for address in self._interfaces)
         try:
-            self._zeroconf = AsyncZeroconf(interfaces=self._interfaces, ip_version=_version(self._interfaces))
-            for queue in self._queues.by_name.values():
-                for info in services(queue, host=self._host, ports=self._ports, addresses=self._interfaces):
-                    is_sub = "._sub." in info.type
-                    done = await self._zeroconf.async_register_service(info, cooperating_responders=is_sub)
-                    await done
-        except (OSError, socket.gaierror) as error:
-            log.warning("dns_sd.unavailable", reason=str(error))
+            self._zeroconf = AsyncZeroconf(
+                interfaces=list(self._interfaces), ip_version=IPVersion.All if has_v6 else IPVersion.V4Only
+            )
+            async with asyncio.timeout(REGISTER_S):
+                for queue in self._queues:
+                    for service in services(queue, self._house):
+                        is_subtype = "._sub." in service.type
+                        registered = await self._zeroconf.async_register_service(
+                            service, allow_name_change=not is_subtype, cooperating_responders=is_subtype
+                        )
+                        await registered
+        except (OSError, TimeoutError, ZeroconfError) as error:
             await self.close()
-        else:
-            log.info("dns_sd.announced", queues=len(self._queues.by_name))
+            raise CannotAnnounce(f"the queues cannot be announced: {error}") from error
+        log.info("dns_sd.announced", queues=len(self._queues))
 
     async def close(self) -> None:
-        """Say goodbye and let go of the sockets; bounded."""
-        zeroconf, self._zeroconf = self._zeroconf, None
-        if zeroconf is None:
+        """Take the announcement back."""
+        if self._zeroconf is None:
             return
+        zeroconf, self._zeroconf = self._zeroconf, None
         try:
             async with asyncio.timeout(CLOSE_S):
                 await zeroconf.async_unregister_all_services()
                 await zeroconf.async_close()
         except TimeoutError:
-            log.warning("dns_sd.close_timed_out")
-
-
-def _version(interfaces: Sequence[str]) -> IPVersion:
-    versions = {ipaddress.ip_address(address).version for address in interfaces}
-    return {frozenset({4}): IPVersion.V4Only, frozenset({6}): IPVersion.V6Only}.get(
-        frozenset(versions), IPVersion.All
-    )  # fmt: skip
+            log.info("dns_sd.goodbye_lost")

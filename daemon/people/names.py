@@ -63,7 +63,7 @@ def email_address(text: str) -> str:
         return ""
     local, at, domain = clean.rpartition("@")
     is_plain = all(33 <= ord(c) < 127 and c not in '<>()[],;:"\\' for c in clean.replace("@", "", 1))
-    if not at or not local or "." in (domain[:1], domain[-1:]) or not domain or not is_plain:
+    if not at or not local or "@" in local or "." in (domain[:1], domain[-1:]) or not domain or not is_plain:
         raise BadName(f"{clean!r} is not a mail address")
     if len(clean) > EMAIL_CHARS_MAX:
         raise BadName(f"a mail address has at most {EMAIL_CHARS_MAX} characters")

@@ -56,7 +56,11 @@ class GuardedProtocol(H11Protocol):
         self._arm("head", HEAD_TIMEOUT_S)
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+        # In slices: h11 measures only heads that are incomplete, and a large one may arrive all at once.
+        for start in range(0, len(data), HEAD_BYTES_MAX):
+            if self.transport.is_closing():
+                break
+            super().data_received(data[start : start + HEAD_BYTES_MAX])
         self._watch()
 
     def on_response_complete(self) -> None:

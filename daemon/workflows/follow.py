@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from daemon.devices.printer_job import PrinterJob, PrinterJobStatus
     from daemon.jobs.delivery_store import Delivery
     from daemon.jobs.outcome import Ending
-    from daemon.workflows.house import House
+    from daemon.kernel.clock import Clock
+    from daemon.workflows.house import House, ReleasePolicy
     from daemon.workflows.printers import Printers
     from daemon.workflows.settle import Settle
 
@@ -44,6 +45,40 @@ RESTART_SLACK_S = 5
 @dataclass(frozen=True, slots=True)
 class Quiet:
     """The printer took the bytes and has no words for jobs (raw port)."""
+
+
+class _Patience:
+    """How long a printer may be silent, stand still, or take; and how soon to look again."""
+
+    def __init__(self, policy: ReleasePolicy, clock: Clock) -> None:
+        self._policy = policy
+        self._clock = clock
+        self._began_s = self._heard_s = clock.monotonic_s()
+        self._stopped_s: float | None = None
+        self.pause_s = policy.poll_first_s
+
+    def heard(self, *, changed: bool, is_stopped: bool) -> None:
+        """The printer answered."""
+        now = self._clock.monotonic_s()
+        self._heard_s = now
+        if not is_stopped:
+            self._stopped_s = None
+        elif self._stopped_s is None:
+            self._stopped_s = now
+        policy = self._policy
+        self.pause_s = policy.poll_first_s if changed else min(self.pause_s * 1.5, policy.poll_max_s)
+
+    @property
+    def is_lost(self) -> bool:
+        """It has been silent for too long."""
+        return self._clock.monotonic_s() - self._heard_s > self._policy.lost_after_s
+
+    @property
+    def is_over(self) -> bool:
+        """It stood still, or printed, for longer than the site allows: the job is to be canceled there."""
+        now = self._clock.monotonic_s()
+        stopped = self._stopped_s is not None and now - self._stopped_s > self._policy.stopped_timeout_s
+        return stopped or now - self._began_s > self._policy.job_timeout_s
 
 
 class Follow:
@@ -141,30 +176,25 @@ class Follow:
             self._hurried.pop(delivery.public_id, None)
 
     async def _watch_until_ended(self, delivery: Delivery, hurried: asyncio.Event) -> None:
-        policy, clock = self._house.policy, self._house.clock
-        pause, heard_s = policy.poll_first_s, clock.monotonic_s()
+        patience = _Patience(self._house.policy, self._house.clock)
         while True:
             printer = await self._printers.by_id(delivery.printer_id)
-            try:
-                seen = await self._look(delivery, printer)
-            except PrinterUnreachable:
-                seen = None
+            seen = await self._look(delivery, printer)
             if seen is not None:
-                heard_s = clock.monotonic_s()
                 changed = await self._remember(delivery, seen)
-                if _waits_in_vain(delivery, seen):
+                patience.heard(changed=changed, is_stopped=_is_stopped(seen))
+                if _waits_in_vain(delivery, seen) or (patience.is_over and not seen.is_ended):
                     await self._printers.stop_there(printer, seen.job_id)
                 if seen.is_ended:
                     await self._ended(delivery, seen, printer)
                     return
-                pause = policy.poll_first_s if changed else min(pause * 1.5, policy.poll_max_s)
-            elif clock.monotonic_s() - heard_s > policy.lost_after_s:
+            elif patience.is_lost:
                 await self._doubt(delivery, "The printer fell silent while printing.")
-                pause = UNCERTAIN_POLL_S
+                patience.pause_s = UNCERTAIN_POLL_S
             delivery = await self._fresh(delivery)
             if delivery.phase not in ("printing", "sending", "uncertain"):
                 return
-            await self._pause(hurried, pause)
+            await self._pause(hurried, patience.pause_s)
 
     async def _pause(self, hurried: asyncio.Event, seconds: float) -> None:
         try:
@@ -173,15 +203,20 @@ class Follow:
             return
         hurried.clear()
 
-    async def _look(self, delivery: Delivery, printer: Printer) -> PrinterJobStatus:
-        """The job as the printer sees it; `gone` when the printer is not the one, or not the life, we sent it to."""
+    async def _look(self, delivery: Delivery, printer: Printer) -> PrinterJobStatus | None:
+        """The job as the printer sees it; `gone` when it is not the printer, or not the life of it, that we sent it to.
+
+        None when it does not answer, or answers that it cannot say.
+        """
         from daemon.devices.printer_job import PrinterJobStatus
 
         job_id = delivery.printer_job_id
         if job_id is None:
             raise NotFound("This delivery has no printer job.")
-        client = self._printers.client(printer)
-        seen = await client.job_status(job_id)
+        try:
+            seen = await self._printers.client(printer).job_status(job_id)
+        except (PrinterUnreachable, PrinterRefused):
+            return None
         is_other = bool(delivery.printer_job_uuid and seen.job_uuid and seen.job_uuid != delivery.printer_job_uuid)
         if is_other or _has_restarted(delivery, "", seen.up_time_s):
             return PrinterJobStatus(job_id=job_id, state="gone")
@@ -209,7 +244,7 @@ class Follow:
         )
         now = self._house.clock.now_us()
         if job is not None and not seen.is_ended and job.state in ("processing", "processing-stopped"):
-            stopped = seen.state == "processing-stopped" or bool(blocking_reasons("processing", seen.reasons))
+            stopped = _is_stopped(seen)
             step = advance(job.state, Happening.STOPPED if stopped else Happening.PRINTING)
             self._house.jobs.move(unit, job, step, printed_impressions=impressions, printed_sheets=sheets)
             unit.event(Event("job.stopped" if stopped else "job.printing", job.public_id, job.person_id), now)
@@ -272,6 +307,11 @@ def _has_restarted(delivery: Delivery, uuid: str, up_time_s: int | None) -> bool
         return True
     before = delivery.printer_up_time_s
     return before is not None and up_time_s is not None and up_time_s + RESTART_SLACK_S < before
+
+
+def _is_stopped(seen: PrinterJobStatus) -> bool:
+    """The job stands still on the printer, whatever word the printer has for it."""
+    return seen.state == "processing-stopped" or bool(blocking_reasons("processing", seen.reasons))
 
 
 def _waits_in_vain(delivery: Delivery, seen: PrinterJobStatus) -> bool:

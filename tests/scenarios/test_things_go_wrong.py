@@ -271,3 +271,15 @@ async def test_grey_two_sided_and_fewer_copies_are_what_the_printer_gets(tmp_pat
         picture = pdf[0].render(scale=0.5).to_numpy()
         spread = picture.max(axis=2).astype(int) - picture.min(axis=2)
         assert spread.max() <= 8
+
+
+async def test_a_job_stuck_for_too_long_is_stopped_there_and_settled(tmp_path):
+    """A printer that stands still longer than the site allows loses the job; what had come out is paid."""
+    async with office(tmp_path, stopped_timeout_s=1) as house:
+        anna, printer = await house.hire("anna"), await house.buy_printer("p")
+        house.printers["p"].behave(jam_after=2)
+        job = await house.submit(anna, pages=5)
+        await house.release(anna, [job], printer)
+        done = await house.finished(job)
+        assert (done.state, done.printed_impressions) == ("canceled", 2)
+        assert (await house.balance(anna), await house.reserved(anna)) == (198, 0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from kiosk.moves import Step, ask_price, changes_of, is_ready, leave, ordered, ready_ids, start_visit
+from kiosk.moves import Step, ask_price, changes_of, is_ready, leave, ordered, printers_of, ready_ids, start_visit
 from kiosk.state import Act, Cancel, Claim, Delete, Effect, Extend, FetchJobs, Release, Screen, SignIn, State, Undo
 
 if TYPE_CHECKING:
@@ -107,7 +107,11 @@ def _choose_all(state: State, event: Act, _now_s: float) -> Step:
 
 
 def _printer(state: State, event: Act, _now_s: float) -> Step:
-    if event.printer_id not in {printer["printer_id"] for printer in state.terminal.printers}:
+    """One of this terminal's printers, or one that a refusal has just offered."""
+    offered = state.notice.data.get("alternatives") or () if state.notice is not None else ()
+    borrowed = next((one for one in offered if one.get("printer_id") == event.printer_id), state.borrowed)
+    state = replace(state, borrowed=borrowed)
+    if event.printer_id not in {printer["printer_id"] for printer in printers_of(state)}:
         return state, ()
     state = replace(state, printer_id=event.printer_id, notice=None, busy="jobs")
     return state, (FetchJobs(state.printer_id),)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from daemon.wire.messages import SESSION_ENDED
-from kiosk.moves import ENDED, Step, ask_price, leave, ready_ids
+from kiosk.moves import ENDED, Step, ask_price, leave, printers_of, ready_ids
 from kiosk.state import (
     Answer,
     Cancel,
@@ -134,17 +134,17 @@ def _spoken(state: State, wanted: str) -> str:
 
 def _jobs(state: State, event: Answer, _now_s: float) -> Step:
     payload = event.payload
-    printers = tuple(payload.get("printers") or state.terminal.printers)
+    bound = tuple(payload.get("printers") or state.terminal.printers)
+    state = replace(state, terminal=replace(state.terminal, printers=bound))
     wanted_all = state.chosen == ready_ids(state)
     jobs = tuple({**job, "state": spelled(job.get("state"))} for job in payload.get("items") or ())
     known = {job["job_id"] for job in jobs}
     state = replace(
         state,
-        terminal=replace(state.terminal, printers=printers),
         jobs=jobs,
         totals={key: payload.get(key) for key in ("balance", "accounts")},
         job_refusals=payload.get("refused") or {},
-        printer_id=_printer_for(state.printer_id, printers),
+        printer_id=_printer_for(state.printer_id, printers_of(state)),
         changes={job_id: change for job_id, change in state.changes.items() if job_id in known},
         priced={},
         busy="" if state.busy == "jobs" else state.busy,

@@ -46,6 +46,14 @@ def is_ready(state: State, job: Json) -> bool:
     return is_releasable(job) and (not job.get("needs_code") or job["job_id"] in state.codes)
 
 
+def printers_of(state: State) -> tuple[Json, ...]:
+    """The printers of this terminal, and the one the daemon offered instead when the person took the offer."""
+    bound = state.terminal.printers
+    if state.borrowed is None or any(one["printer_id"] == state.borrowed["printer_id"] for one in bound):
+        return bound
+    return (*bound, state.borrowed)
+
+
 def ready_ids(state: State) -> frozenset[str]:
     """Ids of all jobs that *Print all* would print."""
     return frozenset(job["job_id"] for job in state.jobs if is_ready(state, job))

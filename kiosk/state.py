@@ -86,6 +86,7 @@ class State:
     priced: Json = field(default_factory=dict)
     quote_no: int = 0
     printer_id: str = ""
+    borrowed: Json | None = None
     notice: Notice | None = None
     busy: str = ""
     deleted: tuple[str, ...] = ()

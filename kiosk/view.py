@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from kiosk.moves import ENDED, HELD, is_ready, ready_ids
+from kiosk.moves import ENDED, HELD, is_ready, printers_of, ready_ids
 from kiosk.screens import idle_left_s, is_counting_down
 from kiosk.state import Screen
 
@@ -49,7 +49,7 @@ def view(state: State, now_s: float) -> dict[str, Any]:
         "notice": _notice(state),
         "countdown_s": _whole(idle_left_s(state, now_s)) if is_counting_down(state, now_s) else None,
         "leaving_s": _whole(idle_left_s(state, now_s)) if state.screen is Screen.DONE else None,
-        "printers": [dict(printer) for printer in state.terminal.printers],
+        "printers": [dict(printer) for printer in printers_of(state)],
         "printer_id": state.printer_id,
         **(_signed_in(state) if state.person is not None else {"person": None}),
         "undo_s": max(0, _whole(state.undo_until_s - now_s)) if state.deleted else None,

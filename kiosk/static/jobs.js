@@ -1,7 +1,7 @@
 // The person's jobs: print all at one touch, or choose, change downward, delete with undo, claim by code.
 
 import { html, useEffect, useState } from "./vendor/htm-preact-standalone.js";
-import { money, refusal, relative, t } from "./i18n.js";
+import { has, money, refusal, relative, t } from "./i18n.js";
 import { act } from "./link.js";
 import { Heading, Icon, Tools } from "./ui.js";
 import { ClaimDialog, CodeDialog, JobDialog, PrinterDialog } from "./dialogs.js";
@@ -33,8 +33,8 @@ const trouble = (job) => {
 };
 
 export function problemText(problem) {
-  const words = t(`problem.${problem.code}`);
-  return words.startsWith("problem.") ? problem.message || t("problem.cannot-print") : words;
+  if (has(`problem.${problem.code}`)) return t(`problem.${problem.code}`);
+  return has(`refusal.${problem.code}`) ? refusal(problem.code).title : problem.message || t("problem.cannot-print");
 }
 
 function Job({ view, job, open }) {

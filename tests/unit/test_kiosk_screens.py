@@ -479,6 +479,22 @@ def test_another_printer_means_other_problems_and_prices(kiosk) -> None:
     assert kiosk.do("printer", printer_id="p9") == ()
 
 
+def test_a_printer_offered_instead_can_be_taken(kiosk) -> None:
+    """Also one that this terminal does not stand at; an offer nobody made cannot be taken."""
+    kiosk.sign_in(a_job("a"))
+    (release,) = kiosk.do("print", key="k")
+    other = {"printer_id": "p7", "name": "Next door", "state": "idle", "accepting": True}
+    kiosk.quote(*kiosk.refuse(release, "printer-stopped", charged=False, alternatives=[other]))
+    assert kiosk.do("printer", printer_id="p8") == ()
+    (fetch,) = kiosk.do("printer", printer_id="p7")
+    kiosk.fetched(fetch, a_job("a"))
+    kiosk.send(Linked({"printers": PRINTERS}))
+    assert kiosk.view()["printer_id"] == "p7"
+    assert kiosk.view()["printers"][-1]["name"] == "Next door"
+    (release,) = kiosk.do("print", key="k2")
+    assert release.printer_id == "p7"
+
+
 def test_the_first_able_printer_is_preselected(kiosk) -> None:
     """A stopped printer is not offered first."""
     kiosk.do("start")

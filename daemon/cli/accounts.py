@@ -56,8 +56,18 @@ def adjust(context: Context) -> int:
 def statement(context: Context) -> int:
     user = quote(context.options.user, safe="")
     return show_list(
-        context, f"/accounts/{user}/statement", STATEMENT, empty="Nothing has moved on these accounts yet."
+        context, f"/accounts/{user}/statement", STATEMENT, empty="Nothing has moved on these accounts yet.", shown=_line
     )
+
+
+def _line(item: dict[str, Any]) -> dict[str, Any]:
+    """A movement as a person reads it: a print says what came out and where."""
+    job = item.get("job")
+    if item["reason"] or not job:
+        return item
+    where = f" on {job['printer']}" if job.get("printer") else ""
+    count = f"{job['impressions']} impressions{where}" if job.get("impressions") is not None else f"a job{where}"
+    return {**item, "reason": count}
 
 
 _USER = argument("user", metavar="USER", help="network name (or id)")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from daemon.cli.client import Api, with_api
@@ -27,9 +27,15 @@ async def every_item(api: Api, path: str, query: Mapping[str, Any]) -> list[Any]
 
 
 def show_list(
-    context: Context, path: str, columns: Mapping[str, str], *, empty: str, query: Mapping[str, Any] | None = None
+    context: Context,
+    path: str,
+    columns: Mapping[str, str],
+    *,
+    empty: str,
+    query: Mapping[str, Any] | None = None,
+    shown: Callable[[dict[str, Any]], Mapping[str, Any]] = dict,
 ) -> int:
-    """Print a collection; `empty` tells the next step."""
+    """Print a collection; `empty` tells the next step, `shown` makes a table's row of an item."""
 
     async def work(api: Api) -> list[Any]:
         return await every_item(api, path, query or {})
@@ -38,7 +44,7 @@ def show_list(
     if context.as_json:
         say_json({"items": items, "next": None})
     elif items:
-        table(items, columns)
+        table(map(shown, items), columns)
     else:
         say(empty)
     return OK

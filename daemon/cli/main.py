@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -15,6 +16,8 @@ from daemon.cli.output import error_shape, note, say_error
 from daemon.kernel.errors import BadInput, Refusal, Unavailable
 
 INTERRUPTED = 130
+CONFIGURATION = frozenset({"keys-missing", "secret-missing", "schema-differs", "schema-too-new"})
+"""Refusals that are about the installation, not about the request."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -106,7 +109,7 @@ def _run(command: Command, context: Context) -> int:
         return USAGE
     except Refusal as refusal:
         say_error(_shape(refusal), as_json=context.as_json)
-        return REFUSED
+        return USAGE if refusal.code in CONFIGURATION else REFUSED
     except Unavailable as unavailable:
         say_error(_shape(unavailable), as_json=context.as_json)
         return UNAVAILABLE
@@ -144,6 +147,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output has gone; flushing at exit must not complain about it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
+    except Exception as bug:
+        # Exit 1 means a check found a difference: a bug must not look like one.
+        traceback.print_exc()
+        say_error(error_shape("internal-error", f"a bug: {type(bug).__name__}")["error"], as_json=as_json)
+        return UNAVAILABLE
 
 
 def exit_code(status: int) -> int:

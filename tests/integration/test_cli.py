@@ -219,6 +219,21 @@ def test_job_list_narrows_by_state_with_the_option_that_names_the_directory(hous
     assert house.json("job", "list", "--state", "completed", "--user", "nobody")["items"] == []
 
 
+def test_a_bug_never_looks_like_a_found_difference(house, monkeypatch):
+    """Whatever breaks inside: one error object, the traceback beside it, and not exit 1."""
+    monkeypatch.setattr("daemon.cli.ledger._verify", lambda _context: 1 / 0)
+    code, out, err = house.run("ledger", "verify", "--json")
+    assert (code, json.loads(out)["error"]["code"]) == (3, "internal-error")
+    assert "ZeroDivisionError" in err
+
+
+def test_missing_keys_are_a_matter_of_configuration(house):
+    """An installation without its keys is exit 2, with the file named, and nothing is made up in their place."""
+    (house.state / "keys" / "pepper").unlink()
+    assert house.json("user", "list", code=2)["error"]["code"] == "keys-missing"
+    assert not (house.state / "keys" / "pepper").exists()
+
+
 def holdfast(*words: str, **options) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-m", "daemon", *words],

@@ -236,3 +236,31 @@ async def test_the_format_must_be_what_was_said(analyser):
     with pytest.raises(DocumentRefused) as caught:
         await analyser.analyse(reading(documents.numbered(1)), format=JPEG)
     assert caught.value.code == "document-format-not-supported"
+
+
+async def test_a_large_document_is_not_held_by_the_daemon(analyser):
+    """A hundred megabytes pass through to the worker; this process keeps none of them."""
+    page = documents.numbered(2, color_pages=(1,))
+    filler = b"%" + b"x" * ((1 << 20) - 2) + b"\n"
+
+    async def read():
+        yield b"%PDF-1.7\n"
+        for _ in range(100):
+            yield filler
+        yield page
+
+    def resident_bytes() -> int:
+        with open("/proc/self/statm", encoding="ascii") as statm:
+            return int(statm.read().split()[1]) * 4096
+
+    before = resident_bytes()
+    peak = [before]
+
+    async def watched():
+        async for chunk in read():
+            peak.append(resident_bytes())
+            yield chunk
+
+    facts = await analyser.analyse(watched)
+    assert facts.page_count == 2
+    assert max(peak) - before < 16 << 20

@@ -9,9 +9,14 @@ from typing import Any
 import numpy as np
 
 from daemon.jobs.documents import raster_format as rf
+from daemon.jobs.documents import raster_read
 from daemon.jobs.documents.frames import Refuse
 from daemon.jobs.documents.source import too_many_pages
 from daemon.jobs.facts import PWG, URF, DocumentFacts, PageFact, media_name
+
+_BLANK_REST = rf.BLANK_REST
+IN_MEMORY_BYTES_MAX = 256 << 20
+"""Documents up to this size are copied for walking: indexing bytes is twice as fast as indexing a mapping."""
 
 
 def facts(content: mmap | bytes, request: dict[str, Any]) -> DocumentFacts:
@@ -20,6 +25,8 @@ def facts(content: mmap | bytes, request: dict[str, Any]) -> DocumentFacts:
     Raises:
         Refuse: damaged, or too many pages.
     """
+    if len(content) <= IN_MEMORY_BYTES_MAX:
+        content = bytes(content)
     pwg = rf.is_pwg(content)
     at = rf.first_page_at(content)
     pages: list[PageFact] = []
@@ -50,61 +57,72 @@ def facts(content: mmap | bytes, request: dict[str, Any]) -> DocumentFacts:
 def _walk(content: mmap | bytes, at: int, header: rf.PageHeader, request: dict[str, Any]) -> tuple[int, bool]:
     """Offset after the page, and whether it holds colour (an unknown colour space counts as colour)."""
     bits = header.bits_per_pixel
-    if header.space in rf.GRAY_SPACES or bits == 1:
-        looks = None
-    elif header.space in rf.RGB_SPACES and bits == 24:
-        looks = _rgb_dots
-    elif header.space == rf.SPACE_CMYK and bits == 32:
-        looks = _cmyk_dots
-    else:
-        return _end(content, at, header), True
-    dots = 0
+    if header.space in rf.RGB_SPACES and bits == 24:
+        return _walk_rgb(content, at, header, request)
+    is_cmyk = header.space == rf.SPACE_CMYK and bits == 32
+    is_color = not (is_cmyk or header.space in rf.GRAY_SPACES or bits == 1)
+    dots, wanted = 0, request["color_dots_min"]
     for start, after, times in rf.each_line(content, at, header):
-        if looks is not None and dots < request["color_dots_min"]:
-            dots += times * looks(bytes(content[start:after]), header, request["color_tolerance"])
+        if is_cmyk and dots < wanted:
+            dots += times * _cmyk_dots(bytes(content[start:after]), header, request["color_tolerance"])
         at = after
-    return at, looks is not None and dots >= request["color_dots_min"]
+    return at, is_color or (is_cmyk and dots >= wanted)
 
 
-def _end(content: mmap | bytes, at: int, header: rf.PageHeader) -> int:
-    for _, after, _ in rf.each_line(content, at, header):
-        at = after
-    return at
+def _walk_rgb(content: mmap | bytes, at: int, header: rf.PageHeader, request: dict[str, Any]) -> tuple[int, bool]:
+    """The same for 24-bit RGB, which is most of what clients send, in one loop.
+
+    `rf.each_line` says the same, more slowly; a test holds them together.
+    """
+    y, end, height, width = 0, len(content), header.height, header.line_bytes
+    tolerance, left = request["color_tolerance"], request["color_dots_min"]
+    try:
+        while y < height:
+            times = content[at] + 1
+            y += times
+            at += 1
+            x = 0
+            while x < width:
+                code = content[at]
+                if code < _BLANK_REST:
+                    red, green, blue = content[at + 1], content[at + 2], content[at + 3]
+                    at += 4
+                    x += 3 * code + 3
+                    if (
+                        left > 0
+                        and not red == green == blue
+                        and max(red, green, blue) - min(red, green, blue) > tolerance
+                    ):
+                        left -= times * (code + 1)
+                elif code == _BLANK_REST:
+                    at += 1
+                    break
+                else:
+                    stored = 3 * (257 - code)
+                    if left > 0:
+                        dots = content[at + 1 : at + 1 + stored]
+                        if dots[1:] != dots[:-1]:  # else one grey throughout
+                            left -= times * _spread_dots(dots, tolerance)
+                    at += 1 + stored
+                    x += stored
+            if at > end or x > width + 3:
+                raise Refuse("document-format-error", rf.BROKEN)
+    except IndexError as error:
+        raise Refuse("document-format-error", rf.BROKEN) from error
+    return at, left <= 0
 
 
-def _stored(runs: bytes, pixel: int) -> list[tuple[int, bytes]]:
-    """(pixels drawn per pixel stored, the stored pixels) of one packed line."""
-    out, at, end = [], 0, len(runs)
-    while at < end:
-        code = runs[at]
-        if code == rf.BLANK_REST:
-            break
-        stored = pixel if code < rf.BLANK_REST else (257 - code) * pixel
-        out.append((code + 1 if code < rf.BLANK_REST else 1, runs[at + 1 : at + 1 + stored]))
-        at += 1 + stored
-    return out
-
-
-def _rgb_dots(runs: bytes, header: rf.PageHeader, tolerance: int) -> int:
-    """Pixels of a packed line whose channels lie further apart than the tolerance."""
-    dots = 0
-    for drawn, stored in _stored(runs, header.pixel_bytes):
-        if len(stored) == header.pixel_bytes:
-            if max(stored) - min(stored) > tolerance:
-                dots += drawn
-            continue
-        r, g, b = stored[0::3], stored[1::3], stored[2::3]
-        if not r == g == b:
-            channels = np.frombuffer(stored, np.uint8).reshape(-1, 3)
-            spread = channels.max(axis=1) - channels.min(axis=1)
-            dots += int(np.count_nonzero(spread > tolerance))
-    return dots
+def _spread_dots(dots: bytes, tolerance: int) -> int:
+    """Pixels whose channels lie further apart than the tolerance."""
+    red, green, blue = dots[0::3], dots[1::3], dots[2::3]
+    if red == green == blue:
+        return 0
+    channels = np.frombuffer(dots[: len(dots) // 3 * 3], np.uint8).reshape(-1, 3)
+    spread = channels.max(axis=1) - channels.min(axis=1)
+    return int(np.count_nonzero(spread > tolerance))
 
 
 def _cmyk_dots(runs: bytes, header: rf.PageHeader, tolerance: int) -> int:
     """Pixels of a packed line that use cyan, magenta or yellow."""
-    dots = 0
-    for drawn, stored in _stored(runs, header.pixel_bytes):
-        inks = np.frombuffer(stored, np.uint8).reshape(-1, 4)[:, :3]
-        dots += drawn * int(np.count_nonzero((inks > tolerance).any(axis=1)))
-    return dots
+    inks = np.frombuffer(raster_read.unpack(runs, header), np.uint8).reshape(-1, 4)[:, :3]
+    return int(np.count_nonzero((inks > tolerance).any(axis=1)))

@@ -29,7 +29,7 @@ WHITE_ALTERNATE = 0xFFFFFF
 PWG_KINDS = {"black_1": (3, 1, 1, 1), "sgray_8": (18, 8, 8, 1), "srgb_8": (19, 8, 24, 3)}
 """Kind: PWG colour space, bits per colour, bits per pixel, number of colours."""
 _URF_KINDS = {"sgray_8": (8, 0), "srgb_8": (24, 1)}
-_URF_SIDES = {"one-sided": 1, "two-sided-short-edge": 2, "two-sided-long-edge": 3}
+URF_SIDES = {"one-sided": 1, "two-sided-short-edge": 2, "two-sided-long-edge": 3}
 _BACKS = {
     ("flipped", "two-sided-long-edge"): (1, -1),
     ("flipped", "two-sided-short-edge"): (-1, 1),
@@ -114,7 +114,7 @@ class Look:
     def _urf_page(self, width: int, height: int) -> bytes:
         bits, space = _URF_KINDS[self.kind]
         raw = bytearray(URF_HEADER_BYTES)
-        raw[0:4] = bytes((bits, space, _URF_SIDES[self.sides], self.quality))
+        raw[0:4] = bytes((bits, space, URF_SIDES[self.sides], self.quality))
         struct.pack_into(">III", raw, 12, width, height, self.dpi[0])
         return bytes(raw)
 

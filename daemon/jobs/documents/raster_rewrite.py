@@ -15,7 +15,7 @@ import numpy as np
 from daemon.jobs.documents import raster_format as rf
 from daemon.jobs.documents import raster_read
 from daemon.jobs.documents.pdf_edit import BLANK, copy_order
-from daemon.jobs.documents.raster_pack import Look, blank, pack
+from daemon.jobs.documents.raster_pack import URF_SIDES, Look, blank, pack
 from daemon.jobs.documents.render import grey_of_rgb
 
 if TYPE_CHECKING:
@@ -70,10 +70,15 @@ def _kind(header: rf.PageHeader, *, is_grey: bool) -> str:
 
 
 def _header(look: Look, header: rf.PageHeader, position: int, *, is_same: bool) -> bytes:
-    """A new page header; of a PWG page that stays PWG, what the client said of paper and quality is kept."""
-    if not (look.is_pwg and is_same):
+    """A new page header; where the format stays the same, what the client said of paper and quality is kept."""
+    if not is_same:
         return look.page_header(header.width, header.height, position)
     raw = bytearray(header.raw)
+    if not look.is_pwg:
+        raw[2] = URF_SIDES[look.sides]
+        if look.kind != header.kind:
+            raw[0:2] = look.page_header(header.width, header.height, position)[0:2]
+        return bytes(raw)
     raw[0:10] = b"PwgRaster\0"
     put = struct.Struct(">I").pack_into
     put(raw, 272, int(look.is_two_sided))

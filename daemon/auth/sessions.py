@@ -76,7 +76,8 @@ class Sessions:
             expires_at_us=session.expires_at_us,
             absolute_us=absolute,
         )
-        unit.event(Event("session.opened", subject.public_id, subject.id), now)
+        where = subject.public_id if terminal_id is None else terminal_subject(terminal_id)
+        unit.event(Event("session.opened", where, subject.id), now)
         return SignedIn(token, session, subject)
 
     async def check(self, token: str, *, terminal_id: int | None) -> Session:
@@ -125,6 +126,11 @@ class Sessions:
         self._store.end(unit, session.hash, at_us=now)
         unit.event(Event("session.ended", session.person_public_id, session.person_id), now)
         await self._db.commit(unit)
+
+
+def terminal_subject(terminal_id: int) -> str:
+    """The subject of `session.opened` at a terminal: whoever was signed in there hears that somebody else is now."""
+    return f"terminal:{terminal_id}"
 
 
 def new_token(dice: Dice, prefix: str) -> str:

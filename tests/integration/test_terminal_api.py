@@ -255,7 +255,7 @@ async def test_an_idle_session_ends_by_itself(tmp_path):
             assert extended["expires_at"]
             unit = Unit()
             unit.add("UPDATE session SET expires_at_us=:at", at=hall.parts.clock.now_us() + 500_000)
-            unit.event(Event("session.changed", "x"), hall.parts.clock.now_us())
+            unit.event(Event("session.changed", "x", 1), hall.parts.clock.now_us())
             await hall.parts.db.commit(unit)
             await stream.until(lambda e: e.name == "session", timeout_s=3)
             await stream.stop()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import StreamingResponse
 
 from daemon.auth.identity import SessionEnded
+from daemon.auth.sessions import terminal_subject
 from daemon.kernel.clock import US_PER_S, rfc3339
 from daemon.kernel.errors import Refusal, Unavailable
 from daemon.wire.messages import PING_S
@@ -28,13 +29,13 @@ if TYPE_CHECKING:
 LIST_TOPICS = frozenset(
     {
         "job.held", "job.read", "job.unreadable", "job.expired", "job.deleted", "job.undeleted", "job.claimed",
-        "job.hold-cleared", "job.incomplete", "account.granted", "account.adjusted",
+        "job.hold-set", "job.hold-cleared", "job.incomplete",
     }
 )  # fmt: skip
 """After these the list is asked for again; any other job event tells how one job fares."""
 SILENT_TOPICS = frozenset({"job.created"})
-RECHECK = ("session.", "credential.", "user.", "person.", "terminal.")
-SILENCE_S = PING_S / 2
+RECHECK = ("session.", "credential.", "user.")
+SILENCE_S = PING_S * 0.9
 LAST_ID_CHARS_MAX = 19
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
@@ -70,7 +71,7 @@ async def _frames(call: Call, watch: Watch) -> AsyncIterator[bytes]:
     expires_us = call.session.expires_at_us if call.session else 0
     while True:
         happened, is_lost = await watch.take(_patience_s(call, expires_us))
-        if not happened or any(event.topic.startswith(RECHECK) for event in happened):
+        if not happened or any(_may_end(call, event) for event in happened):
             expires_us = await _recheck(call)
         if is_lost and call.session is not None:
             yield _frame("jobs", {}, watch.seq)
@@ -88,6 +89,15 @@ def _patience_s(call: Call, expires_us: int) -> float:
         return SILENCE_S
     left_s = (expires_us - call.services.clock.now_us()) / US_PER_S
     return min(SILENCE_S, max(left_s + 0.05, 0.05))
+
+
+def _may_end(call: Call, event: Happened) -> bool:
+    """Whether an event may have ended this stream's session or terminal."""
+    if event.topic.startswith("terminal."):
+        return event.subject == call.terminal.public_id
+    if call.session is None or not event.topic.startswith(RECHECK):
+        return False
+    return event.user_id == call.session.person_id or event.subject == terminal_subject(call.terminal.id)
 
 
 async def _recheck(call: Call) -> int:

@@ -12,6 +12,7 @@ from daemon.app.figures import house_metrics
 from daemon.app.ipp_backend import IppBackend
 from daemon.app.services import api_services
 from daemon.auth import tls
+from daemon.auth.leaf import Leaf
 from daemon.notices.event_store import EventStore
 from daemon.notices.feed import EventFeed
 from daemon.people.names import normalise
@@ -56,6 +57,8 @@ class Doors:
         self._web: list[WebServer] = []
         self._feed = EventFeed(EventStore(parts.db))
         self._pages: Pages | None = None
+        server = parts.settings.server
+        self.leaf = Leaf(parts.tls, names=(server.name, *server.names), clock=parts.clock, dice=parts.dice)
         self._announcer: Announcer | None = None
 
     async def open(self) -> None:
@@ -90,7 +93,7 @@ class Doors:
 
     async def _open_ipp(self) -> None:
         parts, server = self._parts, self._parts.settings.server
-        context = tls.server_context(parts.tls)
+        context = self.leaf.context()
         front = IppFront(
             queues=queue_views(parts.settings, parts.tls),
             backend=IppBackend(parts, self._verbs),
@@ -120,7 +123,7 @@ class Doors:
             api_services(parts, self._verbs, metrics=self.metrics.render if self.metrics else None),
             others={TERMINAL_PREFIX: terminals, "/": console},
         )
-        context = tls.server_context(parts.tls)
+        context = self.leaf.context()
         given = self._sockets.get("https") or listen_tcp(server.bind, server.api)
         self._web = [
             WebServer(site, given, context=context, connections_max=server.connections_max),

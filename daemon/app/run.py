@@ -78,6 +78,7 @@ def _work(parts: Parts, verbs: Verbs, doors: Doors) -> dict[str, Coroutine[objec
         "auto-release": verbs.auto.run(),
         "printers": verbs.looks.run(),
         "watchdog": systemd.feed_watchdog(),
+        "certificate": doors.leaf.run(),
     }
     if parts.sender is not None:
         work["mail"] = parts.sender.run()

@@ -167,6 +167,8 @@ class Sender:
             raise MailUnavailable(_word(error)) from error
         except (aiosmtplib.SMTPException, OSError) as error:
             raise MailUnavailable(_word(error)) from error
+        except ValueError as error:
+            raise MailRefused("cannot be written") from error
 
     async def _later(self, mail: MailRow, problem: str) -> None:
         now = self._clock.now_us()

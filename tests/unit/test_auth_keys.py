@@ -10,6 +10,7 @@ import pytest
 from cryptography import x509
 
 from daemon.auth import keys, tls
+from daemon.auth.leaf import Leaf
 from daemon.auth.passwords import Passwords, StoredSecret
 from daemon.kernel.clock import US_PER_S
 from daemon.kernel.errors import Busy
@@ -208,7 +209,7 @@ def test_a_missing_ca_is_named(tmp_path):
         tls.renew(files, names=[], clock=SystemClock(), dice=DICE)
 
 
-def _handshake(client: ssl.SSLContext, server: ssl.SSLContext, name: str) -> None:
+def _handshake(client: ssl.SSLContext, server: ssl.SSLContext, name: str) -> bytes:
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     ends = [
         client.wrap_bio(to_client, to_server, server_hostname=name),
@@ -220,3 +221,22 @@ def _handshake(client: ssl.SSLContext, server: ssl.SSLContext, name: str) -> Non
                 end.do_handshake()
             except ssl.SSLWantReadError:
                 continue
+    return ends[0].getpeercert(binary_form=True)
+
+
+async def test_a_running_daemon_serves_the_renewed_leaf(tmp_path):
+    """Contexts given out before the renewal hand the new certificate to new connections; before its time nothing changes."""
+    files = tls.TlsFiles.under(tmp_path)
+    clock = SetClock(SystemClock().now_us())
+    tls.create(files, names=["h"], clock=clock, dice=DICE)
+    leaf = Leaf(files, names=["h"], clock=clock, dice=DICE)
+    context = leaf.context()
+    client = ssl.create_default_context(cafile=files.ca_cert)
+    before = _handshake(client, context, "h")
+    assert not await leaf.check()
+    assert _handshake(client, context, "h") == before
+    clock.us += (tls.LEAF_DAYS - tls.RENEW_BEFORE_DAYS + 1) * 86_400 * US_PER_S
+    assert await leaf.check()
+    stranger = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    stranger.check_hostname, stranger.verify_mode = False, ssl.CERT_NONE
+    assert _handshake(stranger, context, "h") != before

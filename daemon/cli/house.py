@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from daemon.cli import install
-from daemon.cli.command import DIFFERENCE, OK, Command, Context, UsageError, argument
+from daemon.cli.command import DIFFERENCE, OK, STATE_VARIABLE, Command, Context, UsageError, argument
 from daemon.cli.output import say, say_json
 
 PORT_MAX = 65_000
 
 
 def init(context: Context) -> int:
-    if not context.options.state:
-        raise UsageError("where? --state DIR")
-    made = install.init(Path(context.options.state), base_port=context.options.port_base, name=context.options.name)
+    state = context.options.state or os.environ.get(STATE_VARIABLE, "")
+    if not state:
+        raise UsageError(f"where? --state DIR, or {STATE_VARIABLE}")
+    made = install.init(Path(state), base_port=context.options.port_base, name=context.options.name)
     if context.as_json:
         say_json(made)
         return OK

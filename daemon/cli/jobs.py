@@ -73,7 +73,7 @@ def release(context: Context) -> int:
     return OK
 
 
-_ID = argument("id", metavar="ID", help="the job's id")
+_ID = argument("id", metavar="ID", help="the job's id, or its number as print clients show it")
 
 COMMANDS = (
     Command(

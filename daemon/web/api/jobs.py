@@ -25,6 +25,10 @@ State = Literal[
 ]
 
 
+NUMBER_CHARS_MAX = 18
+"""Digits of the largest row id."""
+
+
 class NotClaimed(Conflict):
     """Nobody owns the job yet, so nobody can pay for it."""
 
@@ -44,6 +48,15 @@ async def _shown(services: Services, jobs: list[Job]) -> list[dict[str, Any]]:
     return [shapes.job(job, printer=names.get(job.printer_id or 0, "")) for job in jobs]
 
 
+async def _find(services: Services, job_id: str) -> Job:
+    """By id, or by the number IPP clients show (`lp` prints it)."""
+    if job_id.isascii() and job_id.isdigit() and len(job_id) <= NUMBER_CHARS_MAX:
+        job = await services.jobs.get(int(job_id))
+        if job is not None:
+            return job
+    return await services.jobs.by_public(job_id)
+
+
 @router.get("")
 async def list_jobs(
     services: Services, _actor: Reads, user: str = "", state: State = "", limit: Limit = PAGE_DEFAULT, after: After = ""
@@ -61,15 +74,15 @@ async def list_jobs(
 @router.get("/{job_id}")
 async def show_job(services: Services, _actor: Reads, job_id: str) -> dict[str, Any]:
     """One job."""
-    return (await _shown(services, [await services.jobs.by_public(job_id)]))[0]
+    return (await _shown(services, [await _find(services, job_id)]))[0]
 
 
 @router.post("/{job_id}/cancel")
 async def cancel_job(services: Services, actor: Controls, job_id: str) -> dict[str, Any]:
     """Cancel a job; one on a printer is asked to stop there and charged for what came out."""
-    job = await services.jobs.by_public(job_id)
+    job = await _find(services, job_id)
     await services.cancel.one(job, message="Canceled by an administrator.", actor=actor.name)
-    return (await _shown(services, [await services.jobs.by_public(job_id)]))[0]
+    return (await _shown(services, [await _find(services, job_id)]))[0]
 
 
 @router.post("/{job_id}/release", status_code=202)
@@ -79,7 +92,7 @@ async def release_job(
     """Print a held job now, paid by its owner. The same key releases once."""
     if services.release is None:
         raise Unavailable("only the running daemon can release", code="daemon-not-running")
-    job = await services.jobs.by_public(job_id)
+    job = await _find(services, job_id)
     if job.person_id is None:
         raise NotClaimed("nobody owns this job yet; its owner claims it at a terminal")
     printer = await services.printers.find(body.printer)

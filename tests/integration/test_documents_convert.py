@@ -327,15 +327,15 @@ async def test_what_cannot_be_converted_is_refused_before_a_byte(house):
 
 
 async def test_a_long_document_streams_in_bounded_memory(house):
-    """Sixty pages at 300 dpi leave piece by piece; neither this process nor the worker grows with them."""
-    data = documents.numbered(60, color_pages=(1,))
+    """Two dozen pages at 300 dpi leave piece by piece; neither this process nor the worker grows with them."""
+    data = documents.numbered(24, color_pages=(1,))
     facts = await house.facts(data)
     way = plan(Ticket(), facts, printer(PWG))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     pieces, octets = 0, 0
     async for piece in house.converter.prepare(reading(data), plan=way, facts=facts):
         pieces, octets = pieces + 1, octets + len(piece)
-    assert pieces > 60
+    assert pieces > 24
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
     assert octets > 0
 

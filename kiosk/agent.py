@@ -58,6 +58,8 @@ log = structlog.get_logger(__name__)
 PROBE_EVERY_S = 1.1
 """Probe interval; with `link.PROBE_S` an unreachable daemon is on the screen within 3 s."""
 HEARTBEAT_EVERY_S = 15.0
+KICKED_S = 0.05
+"""A broken stream asks for a heartbeat after this: it may mean a dead daemon, or a terminal that was revoked."""
 SETTLE_S = 15.0
 """An action's answer waits this long for what it set in motion."""
 STREAM_AGAIN_S = 0.4
@@ -224,7 +226,8 @@ class Agent:
                 self._unlink("")
             try:
                 await asyncio.wait_for(self._kick.wait(), PROBE_EVERY_S * (0.9 + 0.2 * self._jitter()))
-                await asyncio.sleep(0.05)
+                next_heartbeat_s = 0.0
+                await asyncio.sleep(KICKED_S)
             except TimeoutError:
                 pass
 

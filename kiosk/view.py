@@ -105,7 +105,10 @@ def _job(state: State, job: Json) -> dict[str, Any]:
 
 def _totals(state: State) -> dict[str, Any]:
     quote = state.quote or {}
+    balance = quote.get("balance") or state.totals.get("balance") or {}
+    pots = [pot.get("available") for pot in state.totals.get("accounts") or ()]
     return {
+        "pots": [pot for pot in pots if pot and pot.get("unit") != balance.get("unit")],
         "total": quote.get("total"),
         "balance": quote.get("balance") or state.totals.get("balance"),
         "balance_after": quote.get("balance_after"),

@@ -62,9 +62,9 @@ function Job({ view, job, open }) {
 }
 
 function Totals({ view }) {
-  const { total, balance, balance_after: after, enough } = view.totals;
+  const { total, balance, balance_after: after, enough, pots } = view.totals;
   return html`<dl class="totals">
-    <div><dt>${t("balance")}</dt><dd>${money(balance) || "–"}</dd></div>
+    <div><dt>${t("balance")}</dt><dd>${[balance, ...pots].filter(Boolean).map(money).join(" · ") || "–"}</dd></div>
     ${view.chosen > 0 && total && html`<div><dt>${t("total")}</dt><dd>${money(total)}</dd></div>`}
     ${view.chosen > 0 && after && html`<div class=${enough ? "" : "short"}><dt>${t("balance_after")}</dt><dd>${enough ? money(after) : t("not_enough")}</dd></div>`}
   </dl>`;

@@ -541,6 +541,15 @@ def test_printer_news_reach_the_screen_without_anybody_signed_in(kiosk) -> None:
     assert kiosk.view()["printers"][0]["state"] == "stopped"
 
 
+def test_every_pot_is_shown(kiosk) -> None:
+    """Who has colour pages beside money sees both."""
+    kiosk.sign_in(a_job("a"))
+    (fetch,) = kiosk.do("refresh")
+    colour = {"unit": "colour_pages", "amount": 20, "scale": 0}
+    kiosk.answer(fetch, {"items": [], "balance": EUR, "accounts": [{"pot": "a", "available": EUR}, {"pot": "b", "available": colour}]})
+    assert kiosk.view()["totals"]["pots"] == [colour]
+
+
 def test_countdown_is_never_shorter_than_20_seconds(kiosk) -> None:
     """Whatever the daemon is configured to say (WCAG 2.2.1)."""
     kiosk.send(Linked({"countdown_s": 3}))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from daemon.workflows.submit import NewJob, Submitter
 
 IDLE, PROCESSING, STOPPED = 3, 4, 5
+ACTIVE_JOBS_MAX = 50
 
 
 class IppBackend:
@@ -118,6 +119,8 @@ class IppBackend:
             reasons = tuple(printer.reasons) or ("none",)
             if blocking_reasons(printer.state, printer.reasons) and printer.state == "stopped":
                 return QueueStatus(state=STOPPED, reasons=reasons, queued_jobs=queued)
+            if is_busy and await self._needs_media(queue, printer):
+                reasons = ("media-needed",)
         if self._parts.db.is_storage_full:
             reasons = ("spool-area-full",)
         return QueueStatus(
@@ -139,6 +142,14 @@ class IppBackend:
         if found is None:
             return None
         return PersonalAddress(Identity(found.person_id, found.name, found.epoch), self._verbs.personal_queue)
+
+    async def _needs_media(self, queue: str, printer: Printer) -> bool:
+        """True while a job that is at the printer asks for paper that is not loaded there (PWG 5100.14)."""
+        ready = printer.capabilities.media_ready
+        if not ready:
+            return False
+        active = await self._parts.house.jobs.search({"queue": queue}, states=tuple(ACTIVE), limit=ACTIVE_JOBS_MAX)
+        return any(job.ticket.media and job.ticket.media not in ready for job in active)
 
     async def _target(self, queue: str) -> Printer | None:
         rule = self._parts.house.queue(queue)

@@ -71,7 +71,7 @@ class SimulatedPrinter:
         self.folder = folder
         self.model = model or Model()
         self.port, self.secure_port = port, secure_port
-        self.engine = Engine(clock, folder, page_ms)
+        self.engine = Engine(clock, folder, page_ms, model=self.model)
         self._clock, self._tls, self._host = clock, tls, host
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -133,7 +133,7 @@ class SimulatedPrinter:
         """Power off and on: jobs, counters of time and job numbers begin anew; life counts stay."""
         await self._cancel_tasks()
         old = self.engine
-        self.engine = Engine(self._clock, self.folder, old.page_ms, old.faults)
+        self.engine = Engine(self._clock, self.folder, old.page_ms, old.faults, model=self.model)
         self.engine.impressions_total, self.engine.sheets_total = old.impressions_total, old.sheets_total
         self._boot()
 

@@ -47,6 +47,8 @@ class Model:
     finishings: tuple[int, ...] = (Finishing.NONE, Finishing.STAPLE, Finishing.PUNCH, Finishing.STAPLE_TOP_LEFT)
     media: tuple[str, ...] = tuple(SIZES)
     media_ready: tuple[str, ...] = ("iso_a4_210x297mm", "na_letter_8.5x11in")
+    media_wait_s: float = 0.0
+    """How long a job for paper that is not loaded stands still (media-needed) before somebody loads it; 0: never."""
     has_create_job: bool = True
     copies_max: int = 999
     dpi: int = 300

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import structlog
 
+from daemon.devices.simulated_attributes import SIZES, Model
 from daemon.devices.simulated_count import NotADocument, count_pages
 from daemon.ipp.message import Attributes, plain
 from daemon.ipp.registry import JobState, PrinterState
@@ -95,6 +96,7 @@ class Engine:
     folder: Path
     page_ms: int
     faults: Faults = field(default_factory=Faults)
+    model: Model = field(default_factory=Model)
     jobs: dict[int, SimulatedJob] = field(default_factory=dict)
     waiting: deque[SimulatedJob] = field(default_factory=deque)
     state: PrinterState = PrinterState.IDLE
@@ -167,6 +169,7 @@ class Engine:
         is_two_sided = _text(job.attributes, "sides").startswith("two-sided")
         per_copy = -(-len(pages) // 2) if is_two_sided else len(pages)
         job.impressions, job.sheets = len(pages) * copies, per_copy * copies
+        await self._wait_for_media(job)
         for _copy in range(copies):
             for number, is_color in enumerate(pages, start=1):
                 ends_sheet = not is_two_sided or number % 2 == 0 or number == len(pages)
@@ -195,6 +198,17 @@ class Engine:
         self.impressions_total += 1
         self.sheets_total += ends_sheet
         return True
+
+    async def _wait_for_media(self, job: SimulatedJob) -> None:
+        """A job for paper that is not loaded keeps `processing` until somebody comes, or it is cancelled."""
+        wanted = _media(job.attributes)
+        if not wanted or wanted in self.model.media_ready or not self.model.media_wait_s:
+            return
+        until_s = self.clock.monotonic_s() + self.model.media_wait_s
+        self._enter(job, PrinterState.PROCESSING, ("media-needed",))
+        while self.clock.monotonic_s() < until_s and not job.is_canceling:  # noqa: ASYNC110  -- two conditions, a toy
+            await asyncio.sleep(FAULT_POLL_S)
+        self._enter(job, PrinterState.PROCESSING, ("none",))
 
     async def _wait_out(self, job: SimulatedJob) -> None:
         """Stand still while paper is jammed, out, or the printer is stopped; a cancel ends the wait."""
@@ -273,3 +287,15 @@ def _number(attributes: Attributes, name: str) -> int:
 
 def _text(attributes: Attributes, name: str) -> str:
     return str(attributes[name].first) if name in attributes else ""
+
+
+def _media(attributes: Attributes) -> str:
+    """The size asked for by name, in `media` or inside `media-col`; empty when it does not matter."""
+    members = attributes["media-col"].first if "media-col" in attributes else None
+    if isinstance(members, dict) and "media-size-name" in members:
+        return str(members["media-size-name"].first)
+    if isinstance(members, dict) and "media-size" in members:
+        size = members["media-size"].first
+        wanted = (size["x-dimension"].first, size["y-dimension"].first)
+        return next((name for name, both in SIZES.items() if both == wanted), "")
+    return _text(attributes, "media")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
-from daemon.devices.simulated import SimulatedPrinter
+from daemon.devices.simulated import Model, SimulatedPrinter
+from daemon.ipp import build
+from daemon.ipp.registry import JobState, Operation
 from daemon.system import SystemClock
 from tests.helpers import ipptool
+from tests.helpers.ipp_post import ask
 from tests.helpers.running import running
 
 ACCEPTANCE = '\n[queues.acceptance]\ntitle = "Acceptance"\nauto_release = "sink"\n\n[queues.held]\ntitle = "Held"\n'
@@ -64,3 +69,33 @@ async def test_a_holding_queue_fails_only_what_waits_for_completion(daemon, tmp_
     result = await ipptool.run(daemon.ipp("held"), "ipp-1.1.test", cwd=documents, version="1.1", timeout_s=250)
     assert {failure.splitlines()[0] for failure in result.failures} <= NEVER_ENDS
     assert result.passed >= 44
+
+
+async def test_a_job_for_paper_that_is_not_loaded_says_so(tmp_path):
+    """The job stays processing at the printer, the queue shows media-needed, and cancelling it clears both."""
+    async with running(tmp_path, ACCEPTANCE) as one:
+        (tmp_path / "out").mkdir()
+        printer = SimulatedPrinter(tmp_path / "out", clock=SystemClock(), page_ms=1, model=Model(media_wait_s=60.0))
+        await printer.start()
+        await one.cli("printer", "add", "sink", "--uri", printer.uri, "--state", str(one.state))
+        path = "/ipp/print/acceptance"
+        job = {"media": build.keyword("iso_a3_297x420mm")}
+        sent = await ask(one.base, path, Operation.PRINT_JOB, document=ipptool.pdf(pages=1), job=job)
+        job_id = sent.job.integer("job-id")
+        async with asyncio.timeout(20):
+            while True:
+                queue = (await ask(one.base, path, Operation.GET_PRINTER_ATTRIBUTES)).message.printer
+                if "media-needed" in queue.all("printer-state-reasons"):
+                    break
+                await asyncio.sleep(0.2)
+        state = (await ask(one.base, path, Operation.GET_JOB_ATTRIBUTES, job_id=job_id)).job.integer("job-state")
+        assert state == JobState.PROCESSING
+        assert (await ask(one.base, path, Operation.CANCEL_JOB, job_id=job_id)).code == 0
+        async with asyncio.timeout(20):
+            while (await ask(one.base, path, Operation.GET_JOB_ATTRIBUTES, job_id=job_id)).job.integer(
+                "job-state"
+            ) < JobState.CANCELED:
+                await asyncio.sleep(0.2)
+        queue = (await ask(one.base, path, Operation.GET_PRINTER_ATTRIBUTES)).message.printer
+        assert queue.all("printer-state-reasons") == ("none",)
+        await printer.close()

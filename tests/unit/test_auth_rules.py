@@ -78,6 +78,13 @@ def test_spraying_over_many_terminals_pauses_each_of_them():
     assert not throttle.is_sprayed(tried + lockout.WINDOW_US)
 
 
+def test_failures_during_a_pause_do_not_prolong_it():
+    """Attempts that were under way when the pause began are not counted twice."""
+    throttle = lockout.Throttle(lockout.Limits(source_failures_max=2))
+    assert [throttle.failed(source="t", person="p", at_us=n) for n in range(4)] == [False, True, False, False]
+    assert throttle.paused_s(source="t", now_us=4) == 60
+
+
 def test_a_slow_trickle_of_slips_pauses_nobody():
     """One slip a minute at one terminal is office life."""
     throttle = lockout.Throttle()
@@ -113,6 +120,15 @@ def test_what_is_no_pin_is_refused(bad):
     """Length and ASCII digits are checked."""
     with pytest.raises(pins.PinRefused):
         pins.check(bad)
+
+
+@pytest.mark.parametrize("length", [3, 13])
+def test_pins_of_other_lengths_are_not_made(length):
+    """4 to 12 digits; and eight random bytes are needed."""
+    with pytest.raises(pins.PinRefused):
+        pins.drawn(b"12345678", length=length)
+    with pytest.raises(ValueError):
+        pins.drawn(b"1234567")
 
 
 def test_a_crowded_number_space_is_refused():
@@ -170,7 +186,23 @@ def test_passwords_are_counted_in_code_points_after_nfc():
 
 
 @pytest.mark.parametrize(
-    "bad", ["12345", "111111", "121212", "123456", "987654", "135791", "112233", "240385", "123321", "704913"]
+    "bad",
+    [
+        "12345",
+        "111111",
+        "121212",
+        "123456",
+        "987654",
+        "135791",
+        "112233",
+        "240385",
+        "123321",
+        "704913",
+        "24031985",
+        "19850324",
+        "03241985",
+        "1234567890123",
+    ],
 )
 def test_keypad_passwords_refuse_patterns_dates_and_the_pin(bad):
     """Six digits that people choose first are refused."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from daemon.kernel.errors import Unavailable
 from daemon.settings import Log, Settings
+from daemon.settings.sockets import short_name
 
 if TYPE_CHECKING:
     import httpx
@@ -81,7 +82,8 @@ def has_daemon(admin_socket: Path) -> bool:
     probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     probe.settimeout(CONNECT_TIMEOUT_S)
     try:
-        probe.connect(str(admin_socket))
+        with short_name(admin_socket) as name:
+            probe.connect(name)
     except OSError:
         return False
     finally:
@@ -111,9 +113,10 @@ async def connected(settings: Settings, *, needs_daemon: bool = False) -> AsyncI
     import httpx
 
     if has_daemon(settings.admin_socket):
-        transport = httpx.AsyncHTTPTransport(uds=str(settings.admin_socket))
-        async with httpx.AsyncClient(transport=transport, base_url=BASE_URL, timeout=TIMEOUT_S) as http:
-            yield Api(http)
+        with short_name(settings.admin_socket) as name:
+            transport = httpx.AsyncHTTPTransport(uds=name)
+            async with httpx.AsyncClient(transport=transport, base_url=BASE_URL, timeout=TIMEOUT_S) as http:
+                yield Api(http)
         return
     if needs_daemon:
         raise DaemonNeeded("the daemon is not running here; start it with `holdfast daemon --config FILE`")

@@ -18,6 +18,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from daemon.kernel.errors import Unavailable
+from daemon.settings.sockets import short_name
 from daemon.web.guard import HEAD_BYTES_MAX, GuardedProtocol
 
 log = structlog.get_logger(__name__)
@@ -157,7 +158,8 @@ def listen_admin(path: Path) -> socket.socket:
     one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
     try:
-        one.bind(str(path))
+        with short_name(path) as name:
+            one.bind(name)
     except OSError as error:
         one.close()
         raise AddressTaken(f"cannot listen on {path}: {error.strerror or error}") from error

@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+from daemon.cli.client import has_daemon
 from daemon.system import SystemClock
 from daemon.web import guard
 from daemon.web.door import Door
@@ -116,6 +117,20 @@ async def test_the_admin_socket_tells_the_peers_uid_and_is_its_owners_alone(tmp_
     finally:
         await web.close()
     assert answer.endswith(f"0 {os.getuid()}".encode())
+
+
+async def test_a_deep_state_directory_has_its_admin_socket_too(tmp_path):
+    """A path longer than the kernel takes for a socket still has one, and the command line finds it."""
+    deep = tmp_path / ("x" * 60) / ("y" * 60)
+    deep.mkdir(parents=True)
+    web = WebServer(echo, [listen_admin(deep / "admin.sock")])
+    await web.start()
+    try:
+        assert (deep / "admin.sock").is_socket()
+        assert await asyncio.to_thread(has_daemon, deep / "admin.sock")
+    finally:
+        await web.close()
+    assert not await asyncio.to_thread(has_daemon, deep / "admin.sock")
 
 
 async def test_a_taken_port_is_said_so(server):

@@ -50,6 +50,8 @@ EXCESS_TAKEN = f"""INSERT INTO transfer({_COLUMNS})
     FROM account a, (SELECT coalesce(sum(amount), 0) AS taken FROM transfer WHERE idempotency_key IN (%s)) s
    WHERE a.id=:account_id AND {_SPENDABLE}>0 AND :amount>s.taken
      AND NOT EXISTS(SELECT 1 FROM transfer x WHERE x.idempotency_key IN (:key, :overrun_key))"""
+# One surplus per delivery and unit: asked for again it is the same amount, or refused.
+EXCESS_OTHER = "SELECT 1 FROM transfer WHERE idempotency_key IN (%s, :overrun_key) AND request_digest<>:digest"
 EXCESS_OVERRUN = f"""INSERT INTO transfer({_COLUMNS})
   SELECT :overrun_key, :digest, :job_id, 0, 'direct', a.unit_id, a.id, {_REVENUE}, :amount-s.taken, NULL, NULL,
          :at_us, NULL

@@ -249,6 +249,7 @@ class LedgerStore:
         marks = ", ".join(f":k{index}" for index in range(len(keys))) or "NULL"
         common: dict[str, Any] = {f"k{index}": key for index, key in enumerate(keys)}
         common |= {"digest": digest, "job_id": job_id, "amount": surplus.amount, "overrun_key": overrun_key}
+        unit.require(sql.EXCESS_OTHER % marks, rows=0, refusal="ledger:resolved", **common)
         for account_id, key in zip(surplus.account_ids, keys, strict=True):
             unit.add(sql.EXCESS_TAKEN % marks, key=key, account_id=account_id, at_us=at_us, **common)
         self.account_store.ensure_overrun(unit, person_id, surplus.unit_code)

@@ -147,8 +147,9 @@ class LedgerMachine(RuleBasedStateMachine):
             if actual > within:
                 purse.take(actual - within)
         elif hasattr(held, "actual") and min(held.actual, held.amount) == within:
-            # The same answer again; a first surplus is taken once per delivery and unit.
-            assert result is None
+            # The same answer again; a surplus is taken once per delivery and unit, and is never another one later.
+            is_other = actual > within and held.actual > held.amount and actual != held.actual
+            assert result == ("ledger:resolved" if is_other else None)
             if actual > within and held.actual <= held.amount:
                 purse.take(actual - within)
                 held.actual = actual
@@ -226,5 +227,5 @@ class LedgerMachine(RuleBasedStateMachine):
         assert {one.table for one in report.mismatches} <= {"delivery_leg"}
 
 
-LedgerMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=30, deadline=None, database=None)
+LedgerMachine.TestCase.settings = settings(max_examples=20, stateful_step_count=30, deadline=None, database=None)
 TestLedgerAgainstTheModel = LedgerMachine.TestCase

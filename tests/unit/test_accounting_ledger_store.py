@@ -279,3 +279,13 @@ def test_settlement_divides_in_order():
     assert [(one.unit_code, one.amount, one.account_ids) for one in plan.excess] == [("EUR", 1, (1,))]
     with pytest.raises(ValueError, match="less than"):
         plan_settlement({"pages": -1}, legs, pots)
+
+
+async def test_another_surplus_is_refused(books):
+    """A surplus once taken is not taken again in another amount, however often settlement is repeated."""
+    ann = await books.person(9)
+    delivery, job, legs = await books.reserve(ann, 1)
+    await books.settle(ann, delivery, job, legs, pages=2)
+    assert await refused(books.settle(ann, delivery, job, legs, pages=3)) == "ledger:resolved"
+    await books.settle(ann, delivery, job, legs, pages=2)
+    assert await state(books, ann) == [(7, 0)]

@@ -70,6 +70,14 @@ def test_grey_must_not_be_dearer_than_colour():
     assert told(GOOD + '[printers."L".media.default]\ncolour = 0.01\n')["printers.L.media.default.colour"][0] == 6
 
 
+def test_one_mistake_is_told_once():
+    """A misspelt price is one problem, not also whatever would follow from its absence; other rows are still checked."""
+    text = GOOD.replace("grey", "gray") + "duplex_discount = 0.05\n"
+    assert set(told(text)) == {"media.default.gray", "media.default.grey"}
+    a3 = GOOD + "[media.iso_a3_297x420mm]\ngrey = 0.1\nshete = 1\n[media.iso_a5_148x210mm]\ngrey = 1\n"
+    assert set(told(a3)) == {"media.iso_a3_297x420mm.shete", "media.iso_a5_148x210mm.colour"}
+
+
 def test_a_discount_never_makes_a_further_side_free():
     """The discount of a two-sided sheet is at most the cheapest side, at the cheapest step."""
     assert "media.default.duplex_discount" in told(GOOD + "duplex_discount = 0.06\n")

@@ -101,6 +101,7 @@ class Doors:
             clock=parts.clock,
             key=parts.dice.token(32),
             document_bytes_max=parts.settings.spool.bytes_max,
+            strip_domains=parts.settings.people.strip_domains,
         )
         limits = HttpLimits(connections_max=server.connections_max)
         plain = IppListener(handler=front, clock=parts.clock, limits=limits, upgrade_context=context)

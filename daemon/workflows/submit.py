@@ -253,7 +253,7 @@ class Submit:
             public_id=new_id(house.dice),
             queue=rule.name,
             person_id=owner.id if owner else None,
-            claimed_name=owner.name if owner else new.submitter.claimed_name,
+            claimed_name=new.submitter.claimed_name,
             title=new.name[:TITLE_CHARS_MAX],
             host=new.submitter.host,
             step=advance("", arrival, *extra),

@@ -153,8 +153,9 @@ async def test_a_secret_address_is_an_identity(front):
 
 async def test_names_are_normalised(front):
     """Windows domains and case do not make another person of a claim."""
-    await submit(front, user="OFFICE\\Alice")
-    assert front.house.jobs[1].claimed_name == "alice"
+    for number, spelling in enumerate(("OFFICE\\Alice", "ALICE", "alice@example.org"), start=1):
+        await submit(front, user=spelling)
+        assert front.house.jobs[number].claimed_name == "alice"
 
 
 async def test_fidelity_decides_over_unsupported_attributes(front):

@@ -11,7 +11,7 @@ from daemon.ipp.registry import GroupTag, Status
 from daemon.web.ipp.identity import claimed_name
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from daemon.ipp.build import Values
     from daemon.web.ipp.addresses import Base
@@ -37,6 +37,7 @@ class Call:
     now_us: int
     document: AsyncIterator[bytes] = field(repr=False)
     document_bytes_max: int = 0
+    name_of: Callable[[str], str] = claimed_name
 
     @property
     def operation(self) -> Group:
@@ -46,7 +47,7 @@ class Call:
     @property
     def claimed(self) -> str:
         """requesting-user-name, normalised; what a proven identity overrides."""
-        return claimed_name(self.operation.text("requesting-user-name")) or "anonymous"
+        return self.name_of(self.operation.text("requesting-user-name")) or "anonymous"
 
     @property
     def submitter(self) -> Submitter:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -23,7 +24,7 @@ from daemon.web.ipp.addresses import PAGES_PREFIX, PERSONAL_PREFIX, QUEUE_PREFIX
 from daemon.web.ipp.attributes import printer_group
 from daemon.web.ipp.call import Call, Unsupported
 from daemon.web.ipp.http import Answer, Body, ClientGone, Head, Reply, plain
-from daemon.web.ipp.identity import BasicGate, challenge, upgrade_required
+from daemon.web.ipp.identity import BasicGate, challenge, claimed_name, upgrade_required
 from daemon.web.ipp.pages import page
 from daemon.web.ipp.queues import Queues, QueueView, Rule
 from daemon.web.ipp.refusals import status_of
@@ -65,6 +66,7 @@ class IppFront:
         clock: Clock,
         key: bytes,
         document_bytes_max: int = DOCUMENT_BYTES_MAX,
+        strip_domains: bool = True,
     ) -> None:
         self.queues = queues
         self.ports = ports
@@ -72,6 +74,7 @@ class IppFront:
         self._clock = clock
         self._gate = BasicGate(backend, clock, key=key)
         self._document_bytes_max = document_bytes_max
+        self._name_of = partial(claimed_name, strip_domains=strip_domains)
 
     # ----- HTTP -----
 
@@ -159,6 +162,7 @@ class IppFront:
             message=message, queue=target.queue, base=base_of(head, self.ports, target.path), backend=self._backend,
             identity=identity, identity_key=str(target.owner.person_id) if target.owner else "", peer=head.peer,
             now_us=self._clock.now_us(), document=document, document_bytes_max=self._document_bytes_max,
+            name_of=self._name_of,
         )  # fmt: skip
 
 

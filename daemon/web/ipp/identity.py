@@ -43,9 +43,14 @@ def upgrade_required() -> Reply:
     return plain(426, "Use ipps for this queue.", headers=UPGRADE, is_last=True)
 
 
-def claimed_name(text: str) -> str:
-    """A requesting-user-name as network name: NFC, case-folded, without a Windows domain or control characters."""
-    name = unicodedata.normalize("NFC", text).rsplit("\\", 1)[-1].strip().casefold()
+def claimed_name(text: str, *, strip_domains: bool = True) -> str:
+    r"""A requesting-user-name as network name: NFC, case-folded, no control characters.
+
+    `strip_domains`: `EXAMPLE\anna` and `anna@example.org` are `anna`, as `people.names` spells them.
+    """
+    name = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text.strip()).casefold())
+    if strip_domains:
+        name = name.rsplit("\\", 1)[-1].split("@", 1)[0].strip()
     return "".join(c for c in name if c.isprintable())[:NAME_CHARS_MAX]
 
 

@@ -39,7 +39,7 @@ QUEUE_UNITS_MAX = 10_000
 BUSY_TIMEOUT_MS = 5000
 BALLAST_RETRY_S = 1.0
 CHECKPOINT_PAGES = 1000
-"""4 MB of log: overwriting a log that was used before syncs faster than growing one (measured: 4000 was a fifth slower)."""
+"""4 MB of log: overwriting a used log syncs faster than growing one (measured: 4000 was a fifth slower)."""
 CACHE_KIB = 8192
 FATAL_EXIT = 70
 """sysexits' EX_SOFTWARE: the supervisor restarts us and recovery reads the disk again."""

@@ -90,21 +90,34 @@ class Credentials:
         self._base_url = base_url.rstrip("/")
         self._rules = rules or CredentialRules()
 
-    async def prepare(self, secret: str, *, names: tuple[str, ...] = ()) -> StoredSecret:
+    async def prepare(self, secret: str, *, names: tuple[str, ...] = (), is_initial: bool = False) -> StoredSecret:
         """A new password checked and hashed, for `append_new` in the unit that adds its person.
+
+        `is_initial`: an administrator gives it to somebody else to begin with; the shorter rule holds.
 
         Raises:
             secret_rules.PasswordRefused: with the reason.
         """
+        if is_initial:
+            return await self._passwords.hash(secret_rules.check_initial(secret))
         words = _words((*names, *self._rules.house_names))
         checked = secret_rules.check_password(secret, context=words, least=self._rules.password_chars_min)
         return await self._passwords.hash(checked)
+
+    def weakness(self, secret: str, *, names: tuple[str, ...] = ()) -> str:
+        """Why the rule for passwords people choose would refuse this one, in plain words; empty when it would not."""
+        words = _words((*names, *self._rules.house_names))
+        try:
+            secret_rules.check_password(secret, context=words, least=self._rules.password_chars_min)
+        except secret_rules.PasswordRefused as refused:
+            return refused.message
+        return ""
 
     def append_new(self, unit: Unit, *, public_id: str, stored: StoredSecret) -> None:
         """Append the first password of somebody added in the same unit."""
         self._store.set_credential(unit, public_id=public_id, kind=FULL, stored=stored, at_us=self._clock.now_us())
 
-    async def set_password(self, person_id: int, secret: str, *, actor: str) -> None:
+    async def set_password(self, person_id: int, secret: str, *, actor: str, is_initial: bool = False) -> None:
         """Replace a password; sessions and links of before end, the person is told.
 
         Raises:
@@ -112,7 +125,7 @@ class Credentials:
             secret_rules.PasswordRefused: with the reason.
         """
         subject = await self._subject(person_id)
-        stored = await self.prepare(secret, names=_names(subject))
+        stored = await self.prepare(secret, names=_names(subject), is_initial=is_initial)
         unit = Unit()
         self._replace(unit, subject, FULL, stored, actor=actor)
         await self._db.commit(unit)

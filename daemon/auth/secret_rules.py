@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 PASSWORD_CHARS_MIN = 15
+INITIAL_CHARS_MIN = 8
 PASSWORD_BYTES_MAX = 1024
 KEYPAD_DIGITS_MIN = 6
 KEYPAD_DIGITS_MAX = 12
@@ -70,6 +71,27 @@ def check_password(secret: str, *, context: Iterable[str] = (), least: int = PAS
         raise PasswordRefused("that is among the first anyone tries", reason="too-common")
     if _rest(folded, (*_WELL_KNOWN, *own)) < REST_CHARS_MIN:
         raise PasswordRefused("that is made of your own name or address", reason="personal")
+    return text
+
+
+def check_initial(secret: str) -> str:
+    """A password an administrator gives somebody to begin with, NFC: too long to guess at the lockout's pace.
+
+    The full rule (`check_password`) holds for what people choose themselves.
+
+    Raises:
+        PasswordRefused: with the reason, which is told.
+    """
+    text = unicodedata.normalize("NFC", secret)
+    if len(text) < INITIAL_CHARS_MIN:
+        message = f"a password has at least {INITIAL_CHARS_MIN} characters"
+        raise PasswordRefused(message, reason="too-short", least=INITIAL_CHARS_MIN)
+    if len(text.encode("utf-8", "surrogatepass")) > PASSWORD_BYTES_MAX:
+        raise PasswordRefused(f"a password has at most {PASSWORD_BYTES_MAX} bytes", reason="too-long")
+    if any(unicodedata.category(char) in {"Cc", "Cs"} for char in text):
+        raise PasswordRefused("a password has no control characters", reason="too-simple")
+    if len(set(text.casefold())) < DISTINCT_CHARS_MIN:
+        raise PasswordRefused("that repeats itself", reason="too-simple")
     return text
 
 

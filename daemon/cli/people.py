@@ -9,7 +9,7 @@ from daemon.cli import secret_input
 from daemon.cli.client import Api, with_api
 from daemon.cli.command import OK, Command, Context, UsageError, argument
 from daemon.cli.listing import show_list
-from daemon.cli.output import fields, say, say_json
+from daemon.cli.output import fields, note, say, say_json
 
 LABELS = {
     "name": "Name", "user_id": "Id", "display_name": "Full name", "email": "Mail", "active": "Active", "pin": "PIN",
@@ -43,6 +43,8 @@ def add(context: Context) -> int:
         say_json(made)
         return OK
     say(f"Added {made['name']} with PIN {made['pin']}.")
+    if made.get("password_note"):
+        note(f"The password is {made['password_note']}.")
     if not options.password_stdin:
         say(f"No password yet: `holdfast user password {made['name']}` sets one, or mails a link with --link.")
     return OK
@@ -113,6 +115,8 @@ def password(context: Context) -> int:
         say(f"A link to set a password goes to {done['mailed_to']}.")
     else:
         say(f"The password of {done['name']} is set; every open session has ended.")
+        if done.get("password_note"):
+            note(f"It is {done['password_note']}.")
     return OK
 
 

@@ -137,7 +137,8 @@ class SignIn:
     """Passwords, sessions and what happens after wrong ones."""
 
     password_length_min: int = option(
-        15, "Shortest password. Less than 15 is right only where a second factor is asked too.", low=8, high=128
+        15, "Shortest password people may choose. Less than 15 is right only where a second factor is asked too; "
+        "a password an administrator gives somebody to begin with has at least 8.", low=8, high=128
     )
     keypad_password: bool = option(False, "Allow a digits-only password that opens the kiosk and nothing else.")
     keypad_length_min: int = option(6, "Shortest keypad password.", low=6, high=32)
@@ -195,7 +196,7 @@ class Spool:
 class Analysis:
     """Reading documents in a confined process."""
 
-    workers: int = option(1, "Documents read at once.", low=1, high=32)
+    workers: int = option(2, "Documents read at once.", low=1, high=32)
     allow_without_sandbox: bool = option(
         False,
         "Read documents even where the kernel offers no seccomp or Landlock. Hostile files then meet the daemon.",
@@ -205,7 +206,7 @@ class Analysis:
     wall_s_max: int = option(300, "Seconds for one document.", low=5, high=7200)
     pages_max: int = option(20_000, "Most pages of one document.", low=1, high=1_000_000)
     color_tolerance: int = option(
-        12, "Difference between red, green and blue (0-255) up to which a dot counts as grey.", low=0, high=128
+        8, "Difference between red, green and blue (0-255) up to which a dot counts as grey.", low=0, high=128
     )
     color_dots_min: int = option(1, "Coloured dots at 36 dpi that make a page a colour page.", low=1, high=10_000)
 

@@ -141,8 +141,7 @@ class PeopleDesk:
         pin = await self._pin(draft.pin)
         stored = None
         if draft.password:
-            words = (name, *draft.display_name.split(), draft.email.split("@", 1)[0])
-            stored = await self._credentials.prepare(draft.password, names=words)
+            stored = await self._credentials.prepare(draft.password, is_initial=True)
         new = self._new(draft, name=name, pin=pin, origin="admin")
         unit = Unit()
         self._append(unit, new, actor=actor)
@@ -193,7 +192,13 @@ class PeopleDesk:
         if kind == KEYPAD:
             await self._credentials.set_keypad(person.id, secret, actor=actor)
         else:
-            await self._credentials.set_password(person.id, secret, actor=actor)
+            await self._credentials.set_password(person.id, secret, actor=actor, is_initial=True)
+
+    def password_note(self, person: Person, secret: str) -> str:
+        """Why this password is good only to begin with; empty when the person could have chosen it themselves."""
+        names = (person.name, *person.display_name.split(), person.email.split("@", 1)[0])
+        why = self._credentials.weakness(secret, names=names) if secret else ""
+        return f"good only to begin with: {why}" if why else ""
 
     async def send_link(self, person: Person, *, actor: str) -> str:
         """Mail a link to choose a password; the address it goes to.

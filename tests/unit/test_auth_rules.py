@@ -272,3 +272,19 @@ def test_unreadable_cards_are_refused(raw):
     """A read that is no number is refused, never guessed."""
     with pytest.raises(cards.CardUnreadable):
         cards.normalise(raw)
+
+
+@pytest.mark.parametrize(
+    ("secret", "reason"),
+    [("seven77", "too-short"), ("aaaaaaaa", "too-simple"), ("eight\n chars", "too-simple"), ("x7" * 600, "too-long")],
+)
+def test_what_an_administrator_may_not_give(secret, reason):
+    """A first password given by an administrator has its own, shorter rule."""
+    with pytest.raises(secret_rules.PasswordRefused) as refused:
+        secret_rules.check_initial(secret)
+    assert refused.value.data["reason"] == reason
+
+
+def test_what_an_administrator_may_give():
+    """Eight characters do to begin with, also such as nobody may choose themselves."""
+    assert secret_rules.check_initial("anna-2026") == "anna-2026"

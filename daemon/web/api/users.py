@@ -61,6 +61,12 @@ async def _show(services: Services, person: Person) -> dict[str, Any]:
     )
 
 
+def _noted(services: Services, person: Person, secret: str) -> dict[str, str]:
+    """`password_note`, where an administrator's choice falls short of what people must choose themselves."""
+    note = services.people.password_note(person, secret)
+    return {"password_note": note} if note else {}
+
+
 @router.get("")
 async def list_users(
     services: Services, _actor: Reads, limit: Limit = PAGE_DEFAULT, after: After = "", contains: str = ""
@@ -82,7 +88,7 @@ async def add_user(services: Services, actor: Writes, new: NewUser) -> dict[str,
         actor.require(p.USERS_PASSWORD)
     draft = PersonDraft(**new.model_dump())
     person = await services.people.add(draft, actor=actor.name)
-    return await _show(services, person)
+    return await _show(services, person) | _noted(services, person, new.password)
 
 
 @router.get("/{user}")
@@ -121,4 +127,5 @@ async def set_password(services: Services, actor: SetsPasswords, user: str, new:
         mailed_to = await services.people.send_link(person, actor=actor.name)
         return {"user_id": person.public_id, "name": person.name, "mailed_to": mailed_to}
     await services.people.set_password(person, new.password, kind=new.kind, actor=actor.name)
-    return {"user_id": person.public_id, "name": person.name}
+    noted = _noted(services, person, new.password) if new.kind == "password" else {}
+    return {"user_id": person.public_id, "name": person.name} | noted

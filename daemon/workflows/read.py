@@ -56,12 +56,15 @@ class Read:
         async with asyncio.TaskGroup() as group:
             while True:
                 self._wake.clear()
-                for job in await self._house.jobs.unread(BATCH_MAX):
+                unread = await self._house.jobs.unread(BATCH_MAX)
+                for job in unread:
                     if job.id in self._busy:
                         continue
                     await gate.acquire()
                     self._busy.add(job.id)
                     group.create_task(self._one(job, gate))
+                if len(unread) == BATCH_MAX:  # more wait behind these
+                    continue
                 try:
                     await asyncio.wait_for(self._wake.wait(), WAKE_S)
                 except TimeoutError:

@@ -24,6 +24,8 @@ from daemon.jobs.documents.work import run
 MESSAGE_BYTES_MAX = 160 << 10
 WORKERS_MAX = 64
 KIB = 1024
+NICE = {"analyse": 10}
+"""Reading yields the processor to acknowledgements and releases; what is on its way to a printer does not wait."""
 
 
 def main(control_fd: int) -> None:
@@ -84,6 +86,7 @@ def _worker(order: dict[str, Any], document: int, result: int) -> None:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.setsid()
+        os.nice(NICE.get(order["kind"], 0))
         sandbox.keep_only(document, result)
         sys.stdin = sys.stdout = sys.stderr = None
         code = run(order["kind"], order["request"], order["limits"])

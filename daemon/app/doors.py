@@ -163,6 +163,7 @@ def terminal_services(parts: Parts, verbs: Verbs, feed: EventFeed) -> TerminalSe
         printers=parts.printers,
         converter=verbs.converter,
         policy=KioskPolicy(preview=kiosk.preview),
+        look=verbs.looks.soon,
     )
     return TerminalServices(
         terminals=parts.terminals,

@@ -15,7 +15,7 @@ from daemon.workflows.release import ReleaseRequest
 from daemon.workflows.selection import plan_job
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from daemon.auth.identity import Session
     from daemon.auth.terminal_store import TerminalStore
@@ -72,7 +72,9 @@ class HouseBackend:
         printers: Printers,
         converter: Converter | None = None,
         policy: KioskPolicy | None = None,
+        look: Callable[[Printer], None] = lambda _printer: None,
     ) -> None:
+        """`look` asks a printer for its state soon: somebody is standing at it."""
         self._house = house
         self._terminals = terminals
         self._jobs = jobs
@@ -82,6 +84,7 @@ class HouseBackend:
         self._printers = printers
         self._converter = converter
         self._policy = policy or KioskPolicy()
+        self._look = look
 
     async def printers(self, terminal: Terminal) -> list[PrinterJson]:
         """The printers this terminal stands at, as last seen."""
@@ -112,6 +115,7 @@ class HouseBackend:
             self._jobs.list(which="all", states=RUNNING, person_id=person_id, limit=LISTED_MAX),
         )
         (person, printer, printers, volume, accounts), (waiting, running) = await asyncio.gather(place, found)
+        self._look(printer)
         station = self._printers.station(printer)
         listed = [self._listed(job, person, station, volume) for job in waiting[:LISTED_MAX]]
         listed += [Listed(job, None, None) for job in running if job.has_document]

@@ -49,7 +49,9 @@ def test_decide(given, expected):
     assert decide(given) == expected
 
 
-@pytest.mark.parametrize(("basis", "is_estimated"), [("reported", False), ("counter", True), ("quote", True), ("nothing", False)])
+@pytest.mark.parametrize(
+    ("basis", "is_estimated"), [("reported", False), ("counter", True), ("quote", True), ("nothing", False)]
+)
 def test_estimates_are_marked(basis, is_estimated):
     """A charge that does not rest on the printer's own count of this job says so."""
     assert Outcome(3, None, basis).is_estimated is is_estimated

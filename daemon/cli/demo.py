@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from daemon.cli import demo_pdf
+from daemon.cli import demo_pdf, demo_send
 from daemon.cli.client import connected
 from daemon.cli.command import DIFFERENCE, OK, UsageError
 from daemon.cli.demo_house import DemoHouse, Person, choose_base
 from daemon.cli.logs import log_to_stderr
 from daemon.cli.output import amount_text, note, say, say_json
-from daemon.devices.ipp_client import PrinterClient
-from daemon.devices.targets import parse_networks
 from daemon.kernel.errors import Unavailable
 from daemon.settings import CONFIG_NAME, Log, load
 from daemon.system import SystemClock, SystemDice
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 PRINTED_S = 60.0
 POLL_S = 0.1
-TITLE = "A report that waits for its owner"
-LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 
 def run_demo(*, once: bool, as_json: bool, base_port: int, state: Path | None) -> int:
@@ -48,7 +46,7 @@ def run_demo(*, once: bool, as_json: bool, base_port: int, state: Path | None) -
     try:
         if once:
             return asyncio.run(_once(house, as_json=as_json))
-        return asyncio.run(_stay(house, as_json=as_json))
+        return asyncio.run(_stay(house, as_json=as_json, is_temporary=temporary is not None))
     finally:
         if temporary is not None:
             house.forget()
@@ -56,7 +54,7 @@ def run_demo(*, once: bool, as_json: bool, base_port: int, state: Path | None) -
                 shutil.rmtree(temporary, ignore_errors=True)
 
 
-async def _stay(house: DemoHouse, *, as_json: bool) -> int:
+async def _stay(house: DemoHouse, *, as_json: bool, is_temporary: bool) -> int:
     """Serve until a signal."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -64,9 +62,15 @@ async def _stay(house: DemoHouse, *, as_json: bool) -> int:
         loop.add_signal_handler(number, stop.set)
     try:
         note("Starting: daemon, two simulated printers, a terminal ...")
-        await house.open()
+        is_new = await house.open()
         screen = await house.open_kiosk()
-        _introduce(house, screen, as_json=as_json)
+        if is_new and not as_json:  # a program that reads JSON starts with an empty queue
+            await demo_send.send_samples(house.urls["ipp"])
+        if as_json:
+            _say_ready(house, screen)
+        else:
+            _introduce(house, screen, is_temporary=is_temporary)
+        sys.stdout.flush()  # it may be a pipe, and this program stays
         ended = [asyncio.create_task(child.process.wait()) for child in house.children]
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([stopping, *ended], return_when=asyncio.FIRST_COMPLETED)
@@ -80,23 +84,33 @@ async def _stay(house: DemoHouse, *, as_json: bool) -> int:
         await house.close()
 
 
-def _introduce(house: DemoHouse, screen: str, *, as_json: bool) -> None:
+def _say_ready(house: DemoHouse, screen: str) -> None:
+    people = [{"name": p.name, "pin": p.pin, "password": p.secret} for p in house.people]
+    printers = [{"name": n, "uri": p.uri, "folder": str(p.folder)} for n, p in house.printers.items()]
     urls = {**house.urls, "kiosk": screen}
-    if as_json:
-        people = [{"name": p.name, "pin": p.pin, "password": p.secret} for p in house.people]
-        printers = [{"name": n, "uri": p.uri, "folder": str(p.folder)} for n, p in house.printers.items()]
-        say_json({"event": "ready", "urls": urls, "people": people, "printers": printers, "state": str(house.state)})
-        return
-    say(f"Touch screen   {screen}")
-    say(f"Print to       {urls['ipp']}    (sign the job as anna or ben)")
-    say(f"API, console   {urls['api']}")
-    for person in house.people:
-        say(f"{person.display_name:<14} PIN {person.pin}, keypad password {person.secret}")
-    for name, printer in house.printers.items():
-        say(f"Printer {name:<8}prints into {printer.folder}")
+    say_json({"event": "ready", "urls": urls, "people": people, "printers": printers, "state": str(house.state)})
+
+
+def _introduce(house: DemoHouse, screen: str, *, is_temporary: bool) -> None:
+    """Say what can be done here, in the order somebody would do it."""
+    state = shlex.quote(str(house.state))
     say()
-    say("Add that address as a printer and print, as anna or ben; the job then waits at the touch screen.")
-    say("Ctrl-C ends it.")
+    say(f"  Open the touch screen   {screen}")
+    for person in house.people:
+        say(f"  and sign in as {person.display_name:<11} PIN {person.pin}, then keypad password {person.secret}")
+    say()
+    say("Jobs are waiting there: touch one to change it, or print all. They come out as files in")
+    for printer in house.printers.values():
+        say(f"  {printer.folder}")
+    say()
+    say("To print something of your own, as anna or ben (any client works; these are for CUPS):")
+    say(f"  lpadmin -p holdfast -E -v {house.urls['ipp']} -m everywhere")
+    say("  lp -d holdfast -U anna FILE.pdf")
+    say()
+    say("To look behind it, in another shell:")
+    say(f"  ./run holdfast job list --state {state}")
+    say()
+    say("Ctrl-C ends it and removes it." if is_temporary else f"Ctrl-C ends it; to go on: ./run demo --state {state}")
 
 
 async def _once(house: DemoHouse, *, as_json: bool) -> int:
@@ -123,7 +137,13 @@ async def _whole_job(house: DemoHouse, person: Person) -> dict[str, Any]:
     name, printer = next(iter(house.printers.items()))
     async with connected(house.settings, needs_daemon=True) as api, _terminal(house) as link:
         before = await _balance(api, person)
-        await _submit(house, person)
+        await demo_send.send(
+            house.urls["ipp"],
+            user=person.name,
+            title=demo_pdf.TITLE,
+            data=demo_pdf.document(),
+            attributes={"sides": "two-sided-long-edge"},
+        )
         printer_id = (await api.get(f"/printers/{name}"))["printer_id"]
         job = await _release(link, person, printer_id)
         done = await _ended(api, job["job_id"])
@@ -167,26 +187,6 @@ async def _terminal(house: DemoHouse) -> AsyncIterator[DaemonLink]:
 async def _balance(api: Any, person: Person) -> dict[str, Any]:
     account: dict[str, Any] = (await api.get(f"/accounts/{person.name}"))["accounts"][0]["available"]
     return account
-
-
-async def _submit(house: DemoHouse, person: Person) -> None:
-    """Send the document to the queue as any client does: IPP, plain, with a claimed name."""
-
-    async def body() -> AsyncIterator[bytes]:
-        yield demo_pdf.document()
-
-    async def on_sending() -> None:
-        return None
-
-    client = PrinterClient(house.urls["ipp"], tls="verify", allow_networks=parse_networks(LOOPBACK))
-    await client.print_document(
-        format="application/pdf",
-        attributes={"sides": "two-sided-long-edge"},
-        job_name=TITLE,
-        user_name=person.name,
-        body=body(),
-        on_sending=on_sending,
-    )
 
 
 async def _release(link: DaemonLink, person: Person, printer_id: str) -> dict[str, Any]:

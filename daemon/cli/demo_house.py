@@ -125,9 +125,10 @@ class DemoHouse:
         self.urls: dict[str, str] = {}
         self.settings: Settings
 
-    async def open(self) -> None:
-        """Start printers and daemon, and make sure of people, printers and the terminal."""
-        if not self.state.exists():
+    async def open(self) -> bool:
+        """Start printers and daemon, and make sure of people, printers and the terminal; whether it is new."""
+        is_new = not self.state.exists()
+        if is_new:
             await asyncio.to_thread(install.init, self.state, base_port=self.base_port, name="localhost")
             extra = self.state / "conf.d"
             extra.mkdir()
@@ -142,6 +143,7 @@ class DemoHouse:
         self.urls = dict(ready["urls"])
         async with connected(self.settings, needs_daemon=True) as api:
             await self._furnish(api)
+        return is_new
 
     async def open_kiosk(self) -> str:
         """Run the terminal program; the address of its screen."""

@@ -173,6 +173,14 @@ def test_people_and_accounts_without_a_daemon(house, monkeypatch):
     assert "170 pages" in text
 
 
+def test_a_terminal_begins_with_the_printer_named_first(house):
+    """The order of `--printer` is kept: the first is the one preselected on the screen, whatever the names."""
+    for name in ("alpha", "zulu", "mike"):
+        house.json("printer", "add", name, "--uri", f"ipp://192.0.2.1/{name}")
+    house.json("terminal", "add", "hall", "--printer", "zulu", "--printer", "alpha", "--printer", "mike")
+    assert house.json("terminal", "show", "hall")["printers"] == ["zulu", "alpha", "mike"]
+
+
 def test_ledger_verify_names_a_changed_row_and_exits_1(house):
     """A balance changed behind the ledger's back is found, with its table and id; export still tells every transfer."""
     house.json("user", "add", "anna")
@@ -296,3 +304,24 @@ def test_the_demo_does_one_whole_job_by_itself(tmp_path):
     paid = result["balance_before"]["amount"] - result["balance_after"]["amount"]
     assert paid == result["price"]["amount"] > 0
     assert (result["pages"], result["impressions"], result["sheets"]) == (3, 3, 2)
+
+
+def test_the_demo_shows_what_to_do_and_has_jobs_waiting(tmp_path):
+    """Its text reaches a pipe while it runs; Ctrl-C at a terminal, which signals every process, ends all of it."""
+    state = tmp_path / "demo"
+    demo = holdfast("demo", "--port-base", str(free_base()), "--state", str(state), start_new_session=True)
+    try:
+        lines = [demo.stdout.readline()]
+        while not lines[-1].startswith("Ctrl-C"):
+            assert lines[-1], demo.stderr.read()
+            lines.append(demo.stdout.readline())
+        text = "".join(lines)
+        assert "PIN" in text
+        assert "lpadmin -p" in text
+        found = holdfast("job", "list", "--state", str(state), "--json")
+        waiting = json.loads(found.communicate(timeout=30)[0])["items"]
+        assert [job["state"] for job in waiting] == ["pending-held"] * 4
+    finally:
+        os.killpg(demo.pid, signal.SIGINT)
+        _, err = demo.communicate(timeout=30)
+    assert (demo.returncode, "Traceback" in err) == (0, False)

@@ -73,6 +73,10 @@ SHAPES: Mapping[str, tuple[str, str]] = {
 """Keys of the JSON objects, in the order they are printed."""
 
 
+BAR = r"\|"
+"""A bar inside a table's cell."""
+
+
 def commands_page() -> str:
     """Every command with its arguments and examples."""
     lines = [MADE, "# Commands\n"]
@@ -101,7 +105,7 @@ def _command(command: Command) -> str:
             shown = f"{name} {value or '|'.join(declared.options.get('choices', ()))}"
             usage.append(shown if declared.options.get("required") else f"[{shown}]")
             name = shown
-        options.append(f"| `{name}` | {declared.options.get('help', '')} |".replace("|N`", "\\|N`"))
+        options.append(f"| `{name.replace('|', BAR)}` | {declared.options.get('help', '').replace('|', BAR)} |")
     lines = [f"## {title}\n", f"{command.summary}\n", "```", *[f"{e}" for e in command.examples], "```\n"]
     lines.insert(2, f"`{' '.join(usage)}`\n")
     if options:

@@ -67,11 +67,11 @@ class TerminalStore:
         return [Terminal(**row) for row in rows]
 
     async def printers(self, terminal_id: int) -> list[Row]:
-        """`id, public_id, name, state, reasons, is_accepting, location` of the printers it stands at."""
+        """`id, public_id, name, state, reasons, is_accepting, location` of its printers, in the order they were named."""
         return await self._db.read(
             """SELECT p.id, p.public_id, p.name, p.state, p.reasons, p.is_accepting, p.location
                  FROM terminal_printer tp JOIN printer p ON p.id=tp.printer_id
-                WHERE tp.terminal_id=:id AND p.removed_at_us IS NULL ORDER BY p.name""",
+                WHERE tp.terminal_id=:id AND p.removed_at_us IS NULL ORDER BY tp.rowid""",
             id=terminal_id,
         )
 

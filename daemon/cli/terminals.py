@@ -77,7 +77,11 @@ COMMANDS = (
         (
             argument("name", metavar="NAME", help="what people call it"),
             argument(
-                "--printer", required=True, action="append", metavar="P", help="printer it serves; may be repeated"
+                "--printer",
+                required=True,
+                action="append",
+                metavar="P",
+                help="printer it serves; may be repeated, the first is the one its screen begins with",
             ),
             argument(
                 "--policy",

@@ -67,7 +67,7 @@ class TerminalStore:
         return [Terminal(**row) for row in rows]
 
     async def printers(self, terminal_id: int) -> list[Row]:
-        """`id, public_id, name, state, reasons, is_accepting, location` of its printers, in the order they were named."""
+        """`id, public_id, name, state, reasons, is_accepting, location` of its printers, in the order named."""
         return await self._db.read(
             """SELECT p.id, p.public_id, p.name, p.state, p.reasons, p.is_accepting, p.location
                  FROM terminal_printer tp JOIN printer p ON p.id=tp.printer_id

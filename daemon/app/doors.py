@@ -162,7 +162,7 @@ def terminal_services(parts: Parts, verbs: Verbs, feed: EventFeed) -> TerminalSe
         prices=parts.prices,
         printers=parts.printers,
         converter=verbs.converter,
-        policy=KioskPolicy(preview=kiosk.preview),
+        policy=KioskPolicy(preview=kiosk.preview, card_cost_cap=kiosk.card_cost_cap),
         look=verbs.looks.soon,
     )
     return TerminalServices(

@@ -9,7 +9,7 @@ from daemon.accounting.allowance import Profile
 from daemon.accounting.grant_store import GrantStore
 from daemon.accounting.store import LedgerStore
 from daemon.accounting.tariff_store import TariffStore
-from daemon.app.mail import open_mail
+from daemon.app.mail import HOUSE, open_mail
 from daemon.auth import keys, lockout, tls
 from daemon.auth.credentials import CredentialRules, Credentials
 from daemon.auth.keys import SecretBox
@@ -166,7 +166,7 @@ def _assemble(
         box=box,
         rates=rates,
         outbox=outbox,
-        passwords=Passwords(ring.pepper),
+        passwords=Passwords(ring.pepper, workers=settings.sign_in.hash_workers),
         auth_store=AuthStore(db),
         token_store=TokenStore(db),
         ledger=LedgerStore(db, clock),
@@ -373,4 +373,5 @@ def _credential_rules(settings: Settings) -> CredentialRules:
         keypad_digits_min=rules.keypad_length_min,
         pin_digits=settings.people.pin_digits,
         link_s=rules.link_s,
+        house_names=(HOUSE, settings.server.name, *settings.server.names, settings.people.site),
     )

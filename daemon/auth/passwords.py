@@ -1,7 +1,7 @@
 """Password hashing: Argon2id over a peppered HMAC, off the event loop, and never faster for a name we do not know.
 
 Parameters: m=46 MiB, t=1, p=1 meets both OWASP's and ASVS 11.4.2's wording and takes some 50 ms a core. Two at a
-time: 92 MiB of memory and two busy cores are the most that sign-ins can ever cost.
+time unless the site says otherwise: 92 MiB of memory and two busy cores are the most that sign-ins can ever cost.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ T = TypeVar("T")
 MEMORY_KIB = 47_104
 TIME_COST = 1
 PARALLELISM = 1
-CONCURRENT_MAX = 2
+WORKERS = 2
 WAITING_MAX = 200
 """More sign-ins than this waiting for a core (10 s of work for two) are told to come back."""
 RETRY_AFTER_S = 5
@@ -56,15 +56,15 @@ class Verdict:
 
 
 class Passwords:
-    """Hashes and verifies in two threads of its own."""
+    """Hashes and verifies in `workers` threads of its own."""
 
-    def __init__(self, pepper: KeyRing, *, memory_kib: int = MEMORY_KIB) -> None:
+    def __init__(self, pepper: KeyRing, *, memory_kib: int = MEMORY_KIB, workers: int = WORKERS) -> None:
         self._pepper = pepper
         self._argon = PasswordHasher(
             time_cost=TIME_COST, memory_cost=memory_kib, parallelism=PARALLELISM, hash_len=32, salt_len=16, type=Type.ID
         )
-        self._threads = ThreadPoolExecutor(max_workers=CONCURRENT_MAX, thread_name_prefix="password")
-        self._slots = asyncio.Semaphore(CONCURRENT_MAX)
+        self._threads = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="password")
+        self._slots = asyncio.Semaphore(workers)
         self._waiting = 0
         self._nobody = StoredSecret(self._argon.hash(b"nobody has this password"), pepper.current.key_id)
 

@@ -14,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from daemon.kernel.errors import BadInput
+from daemon.kernel.money import parse_amount, unit_of
 from daemon.settings.build import Builder
 from daemon.settings.house import (
     Analysis,
@@ -75,12 +76,23 @@ class Settings:
         addresses = self.dns_sd.interfaces or self.server.bind
         if self.dns_sd.enabled and EVERY_ADDRESS & set(addresses):
             yield "dns_sd.interfaces", "name the addresses to announce on: server.bind stands for all of them"
+        yield from self._check_card_cap()
         if self.people.default_profile not in self.profiles:
             names = ", ".join(sorted(self.profiles)) or "none"
             yield (
                 "people.default_profile",
                 f"no profile {self.people.default_profile!r} in [profiles]; there are: {names}",
             )
+
+    def _check_card_cap(self) -> Iterator[tuple[str, str]]:
+        """The cap is an amount in the unit each profile's price is shown in: its first pot's."""
+        for name, profile in self.profiles.items():
+            pot = next(iter(profile.pots), None) if self.kiosk is not None and profile is not None else None
+            if pot is not None and self.kiosk.card_cost_cap:
+                try:
+                    parse_amount(self.kiosk.card_cost_cap, unit_of(pot.unit))
+                except ValueError as error:
+                    yield "kiosk.card_cost_cap", f"does not fit the first pot of profile {name!r}: {error}"
 
     @property
     def state_dir(self) -> Path:

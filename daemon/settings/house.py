@@ -137,11 +137,14 @@ class SignIn:
     """Passwords, sessions and what happens after wrong ones."""
 
     password_length_min: int = option(
-        15, "Shortest password people may choose. Less than 15 is right only where a second factor is asked too; "
-        "a password an administrator gives somebody to begin with has at least 8.", low=8, high=128
+        15,
+        "Shortest password people may choose. Less than 15 is right only where a second factor is asked too; "
+        "a password an administrator gives somebody to begin with has at least 8.",
+        low=8,
+        high=128,
     )
     keypad_password: bool = option(False, "Allow a digits-only password that opens the kiosk and nothing else.")
-    keypad_length_min: int = option(6, "Shortest keypad password.", low=6, high=32)
+    keypad_length_min: int = option(6, "Shortest keypad password.", low=6, high=12)
     session_s: int = option(120, "Seconds a kiosk session lasts without use.", low=15, high=3600)
     session_max_s: int = option(900, "Seconds after which a kiosk session ends in any case.", low=30, high=7200)
     terminal_failures_max: int = option(
@@ -156,6 +159,9 @@ class SignIn:
     )
     keypad_lock_after: int = option(10, "The same for a keypad password.", low=3, high=100)
     link_s: int = option(7 * DAY_S, "Seconds a mailed password link is good for.", low=600, high=30 * DAY_S)
+    hash_workers: int = option(
+        2, "Passwords checked at once; each takes a core and 46 MiB of memory for some 50 ms.", low=1, high=16
+    )
 
     def check(self) -> Iterator[tuple[str, str]]:
         if self.session_max_s < self.session_s:
@@ -175,6 +181,12 @@ class Kiosk:
         choices=("en", "de", "fr", "es", "ar"),
     )
     undo_s: int = option(30, "Seconds a deleted job can be brought back.", low=5, high=600)
+    card_cost_cap: str = option(
+        "",
+        "Most a card without a password may release at once, in whole units of the price the person sees "
+        "(50, 2.50); empty means no cap.",
+        pattern=r"(\d{1,9}(\.\d{1,4})?)?",
+    )
 
     def check(self) -> Iterator[tuple[str, str]]:
         if not self.languages:

@@ -1,6 +1,7 @@
 """Keys on disk, the secret box, password hashing and the house's certificates."""
 
 import asyncio
+import threading
 import ipaddress
 import os
 import ssl
@@ -139,6 +140,17 @@ async def test_old_hashes_are_noticed(tmp_path, ring):
     assert not (await now.verify("a quiet harbour town", fresh)).needs_rehash
     weak.close()
     now.close()
+
+
+async def test_a_site_says_how_many_passwords_are_checked_at_once(ring):
+    """Never more threads than allowed; with one, a burst is worked off one by one."""
+    passwords = Passwords(ring.pepper, memory_kib=8192, workers=1)
+    stored = await passwords.hash("a quiet harbour town")
+    verdicts = await asyncio.gather(*(passwords.verify("a quiet harbour town", stored) for _ in range(4)))
+    assert [verdict.is_right for verdict in verdicts] == [True] * 4
+    names = {thread.name for thread in threading.enumerate() if thread.name.startswith("password_")}
+    passwords.close()
+    assert len(names) == 1
 
 
 async def test_checking_never_stops_the_loop_and_waits_within_a_limit(ring):

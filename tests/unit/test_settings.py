@@ -143,6 +143,10 @@ def test_a_wrong_environment_value_names_its_variable(tmp_path):
         ("queues = 3", "queues"),
         ('[mail]\nhost = "mx.example.org"\nsecurity = "none"', "mail.security"),
         ('[release]\nuncertain_policy = "guess"', "release.uncertain_policy"),
+        ("[sign_in]\nhash_workers = 0", "sign_in.hash_workers"),
+        ("[sign_in]\nkeypad_length_min = 13", "sign_in.keypad_length_min"),
+        ('[kiosk]\ncard_cost_cap = "-1"', "kiosk.card_cost_cap"),
+        ('[kiosk]\ncard_cost_cap = "2.50"', "kiosk.card_cost_cap"),
         ('[printers]\nallow_networks = ["10.0.0.1/8"]', "printers.allow_networks"),
     ],
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from daemon.jobs.lifecycle import FINAL
 from daemon.kernel.errors import Forbidden, NotFound, Refusal
-from daemon.kernel.money import Amount
+from daemon.kernel.money import Amount, parse_amount
 from daemon.web.terminal.shapes import Listed, balance_of, charged, job_item, pot_item
 from daemon.workflows.release import ReleaseRequest
 from daemon.workflows.selection import plan_job
@@ -51,10 +51,14 @@ class NoPreview(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class KioskPolicy:
-    """What a site decided. `card_cost_cap`: most a card alone may release at once, in the price's smallest steps."""
+    """What a site decided.
+
+    `card_cost_cap`: most a card alone may release at once, in whole units of the price its person sees (`2.50`);
+    empty means no cap.
+    """
 
     preview: bool = False
-    card_cost_cap: int | None = None
+    card_cost_cap: str = ""
 
 
 class HouseBackend:
@@ -192,7 +196,7 @@ class HouseBackend:
                 terminal_id=terminal.id,
                 changes=changes,
                 codes=codes,
-                cost_cap=self._policy.card_cost_cap if session.method == "card" else None,
+                cost_cap=await self._cost_cap(session),
             )
         )
         person = await self._person(session)
@@ -260,6 +264,12 @@ class HouseBackend:
         if person is None or not person.is_active:
             raise Forbidden("You may not print here. Ask your administrator.", code="not-authorized")
         return person
+
+    async def _cost_cap(self, session: Session) -> int | None:
+        """The most this session may release at once, in smallest steps of the price it sees; None without a cap."""
+        if session.method != "card" or not self._policy.card_cost_cap:
+            return None
+        return parse_amount(self._policy.card_cost_cap, self._prices.unit_shown(await self._person(session)))
 
     async def _printer(self, terminal: Terminal, printer_id: str) -> Printer:
         """The printer named (a stopped printer offers others), else the first the terminal stands at."""

@@ -104,7 +104,7 @@ def _introduce(house: DemoHouse, screen: str, *, is_temporary: bool) -> None:
         say(f"  {printer.folder}")
     say()
     say("To print something of your own, as anna or ben (any client works; these are for CUPS):")
-    say(f"  lpadmin -p holdfast -E -v {house.urls['ipp']} -m everywhere")
+    say(f"  sudo lpadmin -p holdfast -E -v {house.urls['ipp']} -m everywhere")
     say("  lp -d holdfast -U anna FILE.pdf")
     say()
     say("To look behind it, in another shell:")

@@ -95,11 +95,13 @@ class PrinterDesk:
 
         Raises:
             BadInput, BadPrinterUri, TariffUnknown: not as typed.
+            AddressForbidden: no printer may stand there.
             Conflict: the name is taken.
         """
         tariff = draft.tariff or self._default_tariff
         if tariff not in self._tariffs:
             raise TariffUnknown(f"no tariff {tariff!r}; there are: {', '.join(sorted(self._tariffs))}")
+        await self._printers.require_allowed(draft.uri)
         now = self._clock.now_us()
         new = NewPrinter(
             public_id=new_id(self._dice),

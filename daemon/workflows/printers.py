@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,10 +11,11 @@ import structlog
 
 from daemon.db.unit import Unit
 from daemon.devices.capabilities import Capabilities
-from daemon.devices.errors import PrinterRefused, PrinterUnreachable
+from daemon.devices.errors import AddressForbidden, PrinterRefused, PrinterUnreachable
 from daemon.devices.ipp_client import PrinterClient, PrinterStatus
 from daemon.devices.raw_client import RawClient
 from daemon.devices.snmp import life_count
+from daemon.devices.targets import parse_uri, resolve
 from daemon.kernel.clock import US_PER_S
 from daemon.kernel.errors import Conflict, NotFound, Unavailable
 from daemon.workflows.selection import Station
@@ -122,6 +124,16 @@ class Printers:
             raise NotFound("There is no such printer.")
         return printer
 
+    async def require_allowed(self, uri: str) -> None:
+        """Checks a printer's address before it is kept; a name that is not known yet may become so.
+
+        Raises:
+            BadPrinterUri: not an address we speak to; AddressForbidden: it leads where no printer may be.
+        """
+        target = parse_uri(uri)
+        with contextlib.suppress(PrinterUnreachable):
+            await resolve(target, self._allow_networks)
+
     def client(self, printer: Printer) -> PrinterClient:
         """A client that trusts the printer only as its row says."""
         return PrinterClient(printer.uri, tls=printer.tls, ca_file=self._ca_file, allow_networks=self._allow_networks)
@@ -134,13 +146,14 @@ class Printers:
         """The printer with its state as of now; what changed is remembered.
 
         Raises:
-            PrinterUnreachable: it did not answer in time (remembered too); PrinterRefused.
+            PrinterUnreachable: it did not answer in time; PrinterRefused, AddressForbidden: what is there is no
+                printer of ours. Each is remembered as `unreachable`, so that it is not asked again at once.
         """
         async with self._asking.setdefault(printer.id, asyncio.Lock()):
             try:
                 async with asyncio.timeout(self._timeout_s):
                     status = await self._status(printer)
-            except (TimeoutError, PrinterUnreachable) as error:
+            except (TimeoutError, PrinterUnreachable, PrinterRefused, AddressForbidden) as error:
                 await self._remember(printer, None)
                 if isinstance(error, TimeoutError):
                     raise PrinterUnreachable("The printer did not answer in time.") from error
@@ -179,7 +192,7 @@ class Printers:
         printer = await self.by_id(printer_id)
         try:
             printer = await self.ask(printer)
-        except PrinterUnreachable as problem:
+        except (PrinterUnreachable, PrinterRefused, AddressForbidden) as problem:
             raise PrinterAway(
                 "The printer does not answer. Nothing was charged.",
                 printer_id=printer.public_id,

@@ -257,6 +257,8 @@ async def test_printers_and_terminals_are_kept_by_name(site):
     [
         ({"name": "p", "uri": "http://x/"}, "printer-uri-not-supported"),
         ({"name": "p", "uri": "ipp://user:pw@x/"}, "printer-uri-not-supported"),
+        ({"name": "p", "uri": "ipp://169.254.169.254/latest/"}, "printer-address-not-allowed"),
+        ({"name": "p", "uri": "ipp://[::ffff:224.0.0.1]/"}, "printer-address-not-allowed"),
         ({"name": "p", "uri": "ipp://x/", "tls": "never"}, None),
         ({"name": "p", "uri": "ipp://x/ipp", "tariff": "gold"}, "tariff-unknown"),
         ({"name": "", "uri": "ipp://x/ipp"}, "bad-input"),

@@ -408,7 +408,7 @@ async def test_bad_requests_are_answered_as_such(hall, tmp_path):
         await _refused(
             link.post("/session", {"pin": "1", "password": "x" * 70_000}, session=token), "body-too-large", 413
         )
-        await _refused(link.get("/nothing", session=token), "not-found")
+        await _refused(link.get("/nothing", session=token), "not-found", 404)
 
 
 async def test_open_streams_end_when_the_daemon_stops(tmp_path):

@@ -31,6 +31,7 @@ CODES: dict[str, int] = {
     "enrolment-failed": 403,
     "cards-not-accepted": 403,
     "password-needed": 403,
+    "not-found": 404,
     "link-spent": 410,
     "too-many-tries": 429,
     "body-too-large": 413,

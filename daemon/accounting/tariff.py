@@ -101,6 +101,11 @@ class Tariff:
     printers: Mapping[str, PrinterPrice] = field(default_factory=lambda: MappingProxyType({}))
     title: str = ""
     source: str = field(default="", compare=False, repr=False)
+    digest: str = field(init=False, compare=False, repr=False)
+    """SHA-256 of the canonical content, hex: two tariffs of one digest make the same prices."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "digest", hashlib.sha256(self.canonical().encode()).hexdigest())
 
     def at(self, printer: str) -> PrinterPrice:
         """The prices on a printer; the house's where the tariff does not name it."""
@@ -117,11 +122,6 @@ class Tariff:
             "printers": {name: _canonical(prices) for name, prices in self.printers.items()},
         }
         return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the canonical content, hex: two tariffs of one digest make the same prices."""
-        return hashlib.sha256(self.canonical().encode()).hexdigest()
 
 
 def _canonical(prices: PrinterPrice) -> dict[str, object]:

@@ -129,7 +129,7 @@ def plan(ticket: Ticket, facts: DocumentFacts, capabilities: Capabilities) -> De
         sheet_back=target.sheet_back,
         attributes=_attributes(actual, capabilities, copies_sent=1 if copies > 1 else actual.copies),
     )
-    return replace(draft, is_rewritten=_needs_rewriting(draft, facts))
+    return replace(draft, is_rewritten=True) if _needs_rewriting(draft, facts) else draft
 
 
 def _can_order(ticket: Ticket, capabilities: Capabilities) -> bool:

@@ -109,10 +109,10 @@ class Ticket:
     def to_json(self) -> dict[str, Any]:
         """A JSON object; what is left at its default is left out."""
         out: dict[str, Any] = {}
-        for f in fields(self):
-            value = getattr(self, f.name)
-            if value != getattr(_DEFAULT, f.name):
-                out[_JSON_NAMES.get(f.name, f.name)] = _plain(value)
+        for own, name in _FIELDS:
+            value = getattr(self, own)
+            if value != getattr(_DEFAULT, own):
+                out[name] = _plain(value)
         return out
 
     @classmethod
@@ -122,11 +122,7 @@ class Ticket:
         Raises:
             ValueError: a value outside its range.
         """
-        values: dict[str, Any] = {}
-        for f in fields(cls):
-            name = _JSON_NAMES.get(f.name, f.name)
-            if name in data:
-                values[f.name] = data[name]
+        values: dict[str, Any] = {own: data[name] for own, name in _FIELDS if name in data}
         if "media_col" in values:
             values["media_col"] = snake_members(values["media_col"])
         if "page_ranges" in values:
@@ -140,6 +136,8 @@ class Ticket:
 
 
 _DEFAULT = Ticket()
+_FIELDS = tuple((f.name, _JSON_NAMES.get(f.name, f.name)) for f in fields(Ticket))
+"""Every field and its key in JSON, found once: tickets are read by the hundred."""
 
 
 def _plain(value: Any) -> Any:

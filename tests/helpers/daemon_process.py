@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import select
 import signal
 import socket
@@ -21,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def free_base(count: int = 20) -> int:
     """A port from which on `count` ports are free on loopback just now."""
-    for base in range(20000 + os.getpid() % 5000, 60000, count):
+    for base in range(random.randrange(15000, 30000), 60000, count):  # below the ports the system gives out by itself
         taken = False
         for port in range(base, base + count):
             with socket.socket() as probe:

@@ -40,6 +40,9 @@ _LEGS = """SELECT d.public_id AS delivery, d.phase, l.leg, l.amount, l.account_i
   LEFT JOIN transfer r ON r.pending_id=p.id
  WHERE l.amount>0 ORDER BY d.id, l.leg"""
 _TAIL = """SELECT id FROM transfer WHERE id>coalesce((SELECT max(last_id) FROM ledger_block), 0) ORDER BY id"""
+_DIFFERENT = """SELECT a.id, a.credits_posted, a.debits_posted, a.debits_pending, a.available_min,
+    m.credits_expected AS credits_sum, m.debits_expected AS debits_sum, m.pending_expected AS pending_sum
+  FROM ledger_mismatch m JOIN account a ON a.id=m.account_id ORDER BY a.id LIMIT 100"""
 _COUNT = "SELECT count(*) AS transfers, coalesce(max(id), 0) AS last_id FROM transfer"
 # Engine-specific: rows cut off at the end leave the counter ahead; damage below the tables is SQLite's to find.
 _SEQUENCE = "SELECT coalesce(max(seq), 0) AS seq FROM sqlite_sequence WHERE name='transfer'"
@@ -110,6 +113,22 @@ class ReportStore:
             "pages": _PAGES,
             "foreign": _FOREIGN,
         }
+        return await self._one_moment(queries)
+
+    async def balances(self) -> dict[str, list[Row]]:
+        """The part of it that tells whether the sums are right: added up there, only differences come back."""
+        return await self._one_moment(
+            {
+                "accounts": _DIFFERENT,
+                "units": _UNITS,
+                "open": _OPEN,
+                "tail": _TAIL,
+                "count": _COUNT,
+                "sequence": _SEQUENCE,
+            }
+        )
+
+    async def _one_moment(self, queries: Mapping[str, str]) -> dict[str, list[Row]]:
         answers = await self._db.read_all([(sql, {}) for sql in queries.values()], limit_s=CHECK_S)
         return dict(zip(queries, answers, strict=True))
 

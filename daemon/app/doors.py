@@ -53,6 +53,8 @@ class Doors:
         self._verbs = verbs
         self._sockets = sockets
         self.metrics = house_metrics(parts) if parts.settings.metrics.enabled else None
+        if self.metrics is not None:
+            verbs.release.observe(self.metrics.released)
         self._ipp: list[IppListener] = []
         self._web: list[WebServer] = []
         self._feed = EventFeed(EventStore(parts.db))

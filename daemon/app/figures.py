@@ -27,6 +27,11 @@ def house_metrics(parts: Parts) -> Metrics:
             oldest_mail_s=max(0, age_us) / US_PER_S,
             is_storage_full=parts.db.is_storage_full,
             people=await parts.people_store.count(),
+            login_failures=dict(parts.sign_in.failures_total),
+            deliveries_uncertain=await parts.house.deliveries.count_uncertain(),
+            ledger_differences=parts.book_check.differences_total,
+            is_ledger_ok=not parts.book_check.are_wrong,
+            ledger_checked_s=parts.book_check.at_us / US_PER_S,
         )
 
     return Metrics(read, version=__version__, clock=parts.clock)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from daemon.accounting.allowance import Profile
+from daemon.accounting.books import Books
 from daemon.accounting.grant_store import GrantStore
 from daemon.accounting.store import LedgerStore
 from daemon.accounting.tariff_store import TariffStore
@@ -31,6 +32,7 @@ from daemon.jobs.spool import Spool
 from daemon.jobs.store import JobStore
 from daemon.people.names import normalise
 from daemon.people.store import PeopleStore
+from daemon.workflows.book_check import BookCheck
 from daemon.workflows.grants import Grants
 from daemon.workflows.house import House, ReleasePolicy, UncertainPolicy
 from daemon.workflows.people import PeopleDesk, PeopleRules
@@ -79,6 +81,7 @@ class Parts:
     tls: tls.TlsFiles
     house: House
     ledger: LedgerStore
+    book_check: BookCheck
     grant_store: GrantStore
     grants: Grants
     printer_store: PrinterStore
@@ -196,6 +199,7 @@ def _on(ground: _Ground, sender: Sender | None) -> Parts:
         tls=ground.files,
         house=house,
         ledger=ground.ledger,
+        book_check=BookCheck(Books(ground.db), ground.clock),
         grant_store=grant_store,
         grants=grants,
         printer_store=printer_store,

@@ -80,13 +80,15 @@ def api_services(
 
 async def _health(parts: Parts, verbs: Verbs | None) -> Health:
     """Ready means: jobs can be taken, read and released."""
-    found = {"database": "ok", "storage": "ok", "documents": "ok"}
+    found = {"database": "ok", "storage": "ok", "documents": "ok", "ledger": "ok"}
     try:
         await parts.db.read("SELECT 1")
     except Exception as problem:
         found["database"] = type(problem).__name__
     if parts.db.is_storage_full:
         found["storage"] = "full"
+    if parts.book_check.are_wrong:
+        found["ledger"] = "the books do not add up: holdfast ledger verify"
     if verbs is None:
         found["daemon"] = "not running"
     return Health(all(value == "ok" for value in found.values()), found)

@@ -152,6 +152,11 @@ class DeliveryStore:
         )
         return [_delivery(r) for r in rows]
 
+    async def count_uncertain(self) -> int:
+        """How many deliveries nobody knows the end of."""
+        row = await self._db.read_one("SELECT count(*) AS n FROM delivery WHERE phase='uncertain'")
+        return int(row["n"]) if row else 0
+
     async def live_of_job(self, job_id: int) -> Delivery | None:
         """The delivery a job is under, if any."""
         row = await self._db.read_one(

@@ -10,7 +10,7 @@ import structlog
 from daemon.db.unit import Unit
 from daemon.jobs.lifecycle import Happening, advance
 from daemon.kernel.errors import Refusal, Unavailable
-from daemon.workflows.release import ReleaseRequest
+from daemon.workflows.release import QUEUE_ACTOR, ReleaseRequest
 
 if TYPE_CHECKING:
     from daemon.jobs.job import Job
@@ -69,7 +69,7 @@ class AutoRelease:
                 job_ids=(job.public_id,),
                 printer_id=printer.id,
                 key=f"auto:{job.public_id}:{job.version}",
-                actor="system",
+                actor=QUEUE_ACTOR,
                 waits_for_media=True,
             )
             await self._release.release(request)

@@ -18,7 +18,7 @@ from daemon.db.unit import Unit
 from daemon.jobs.delivery_store import DeliveryLeg, NewDelivery
 from daemon.jobs.lifecycle import Happening, advance
 from daemon.kernel.clock import US_PER_S
-from daemon.kernel.errors import BadInput, Forbidden
+from daemon.kernel.errors import BadInput, Forbidden, Refusal, Unavailable
 from daemon.kernel.events import Event
 from daemon.kernel.ids import derived_key, new_id, request_digest
 from daemon.kernel.money import Amount
@@ -44,6 +44,10 @@ log = structlog.get_logger(__name__)
 
 SELECTION_MAX = 200
 """Jobs one release may name."""
+QUEUE_ACTOR = "system"
+"""Who releases the jobs of a queue that goes to a printer by itself."""
+PROMISED = "promised"
+"""What became of a release that was not refused, as `Release.observe` tells it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,11 @@ class Release:
         self._printers = printers
         self._read = read
         self._start = start
+        self._observed: Callable[[str, str, float], None] = lambda _by, _result, _duration_s: None
+
+    def observe(self, observed: Callable[[str, str, float], None]) -> None:
+        """Tell `observed` of every answer: by `person` or `queue`, `PROMISED` or the refusal's code, seconds taken."""
+        self._observed = observed
 
     async def quote(
         self,
@@ -148,6 +157,21 @@ class Release:
             alternatives; CannotPrint, WrongCode, HeldUntil, StillReading, CannotHappen, NotFound. Nothing is charged
             by any of them.
         """
+        by = "queue" if request.actor == QUEUE_ACTOR else "person"
+        began_s = self._house.clock.monotonic_s()
+        result = "failed"
+        try:
+            answer = await self._release(request)
+            result = PROMISED
+        except (Refusal, Unavailable) as problem:
+            result = problem.code
+            raise
+        finally:
+            self._observed(by, result, self._house.clock.monotonic_s() - began_s)
+        return answer
+
+    # ----- inside -----
+    async def _release(self, request: ReleaseRequest) -> ReleaseResult:
         key, digest = _identity(request)
         known = await self._house.db.replay(key, digest)
         if known is not None:
@@ -167,7 +191,6 @@ class Release:
         log.info("release.promised", printer_id=printer.public_id, jobs=len(planned), actor=request.actor)
         return _result(answer)
 
-    # ----- inside -----
     async def _person(self, person_id: int) -> Person:
         person = await self._house.people.by_id(person_id)
         if person is None or not person.is_active:

@@ -275,6 +275,7 @@ def test_a_daemon_serves_the_command_line_and_ends_within_seconds(shell):
             assert http.get("/api/v1/status").json()["ready"] is True
         assert "holdfast_people 1.0" in figures
         assert 'holdfast_build_info{version="' in figures
+        assert "holdfast_ledger_ok 1.0" in figures
         assert "anna" not in figures
         second = holdfast("daemon", "--state", str(shell.state), "--json")
         out, _ = second.communicate(timeout=30)

@@ -1,8 +1,9 @@
 """What came out? Decides from a printer's last words how many impressions are charged, and on what evidence.
 
-The printer's own counts win while they are plausible; where it has none, the difference of its life counter counts if
-nobody else printed meanwhile; else the quote stands, marked estimated. What ended badly is never charged more than
-was observed; what ended badly is never free merely because it ended badly.
+The printer's own counts win while they are plausible; where it has none, or forgot the job before its last sides, the
+difference of its life counter counts if nobody else printed meanwhile (never more than the quote: a counter knows no
+names, and a copy made at the panel is not this job's); else the quote stands, marked estimated. What ended badly is
+never charged more than was observed; what ended badly is never free merely because it ended badly.
 """
 
 from __future__ import annotations
@@ -71,11 +72,14 @@ def decide(evidence: Evidence) -> Outcome:
     """
     expected = evidence.expected_impressions
     reported = _plausible(evidence.impressions, expected) or _from_sheets(evidence)
+    counted = _plausible(evidence.counter_difference, expected)
+    if counted is not None:
+        counted = min(counted, expected)  # what the device counted beyond our job was somebody else's, at its panel
     if reported is not None:
         color = evidence.color_impressions
         color = min(color, reported) if color is not None and color >= 0 else None
-        return Outcome(reported, color, "reported")
-    counted = _plausible(evidence.counter_difference, expected)
+        if counted is None or evidence.ending != "gone" or counted <= reported:
+            return Outcome(reported, color, "reported")
     if counted is not None:
         return Outcome(counted, None, "counter")
     if evidence.ending == "completed":

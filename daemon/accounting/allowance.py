@@ -178,12 +178,17 @@ def charges(profile: Profile, quote: Quote) -> dict[str, int]:
     units = dict.fromkeys(rule.unit.code for rule in profile.pots)
     if any(rule.unit.is_money for rule in profile.pots) and quote.unit.code not in units:
         raise CurrencyNotAccepted(f"prices here are in {quote.unit.code}", unit=quote.unit.code)
-    amounts = {
+    costs = amounts(quote)
+    return {code: costs[code] for code in units if code in costs}
+
+
+def amounts(quote: Quote) -> dict[str, int]:
+    """What a job costs in every unit there is: sides, colour sides, the price."""
+    return {
         PAGES.code: quote.counts.impressions,
         COLOUR_PAGES.code: quote.counts.color_impressions,
         quote.unit.code: quote.price,
     }
-    return {code: amounts[code] for code in units if code in amounts}
 
 
 class PotBalance(Protocol):

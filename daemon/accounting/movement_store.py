@@ -22,6 +22,8 @@ RESOLVE = f"""INSERT INTO transfer({_COLUMNS})
          NULL, :at_us, NULL
     FROM transfer p WHERE p.idempotency_key=:pending_key"""
 
+# A reservation that has expired is returned already; one that was posted is refused by the guard.
+VOID = RESOLVE + " AND NOT EXISTS(SELECT 1 FROM transfer r WHERE r.pending_id=p.id AND r.kind='expire')"
 POST_OPEN = RESOLVE + " AND NOT EXISTS(SELECT 1 FROM transfer r WHERE r.idempotency_key=:key)"
 
 # The answer came after the reservation expired: the money is no longer set aside, so take what is there.

@@ -115,12 +115,12 @@ class LedgerStore:
             )
 
     def void(self, unit: Unit, *, pending_keys: Iterable[bytes], at_us: int) -> None:
-        """Append the return of whole reservations; refused with `ledger:duplicate` once one is resolved.
+        """Append the return of whole reservations; refused with `ledger:duplicate` once one is posted or voided.
 
-        Keys of legs that cost nothing were never reserved and are passed over.
+        Keys of legs that cost nothing were never reserved and are passed over; so are reservations that expired.
         """
         for key in pending_keys:
-            self._resolve(unit, "void", key, 0, at_us, rows=None)
+            self._resolve(unit, "void", key, 0, at_us, rows=None, sql_text=sql.VOID)
 
     def expire(self, unit: Unit, *, pending_keys: Iterable[bytes], at_us: int) -> None:
         """Append the end of reservations whose time is over; too early is refused with `ledger:pending`."""
@@ -212,9 +212,18 @@ class LedgerStore:
         return unit
 
     @staticmethod
-    def _resolve(unit: Unit, kind: str, pending_key: bytes, amount: int, at_us: int, *, rows: int | None = 1) -> None:
+    def _resolve(
+        unit: Unit,
+        kind: str,
+        pending_key: bytes,
+        amount: int,
+        at_us: int,
+        *,
+        rows: int | None = 1,
+        sql_text: str = sql.RESOLVE,
+    ) -> None:
         unit.add(
-            sql.RESOLVE,
+            sql_text,
             rows=rows,
             refusal="ledger:unknown-reservation",
             key=ledger.resolution_key(pending_key),

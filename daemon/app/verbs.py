@@ -66,7 +66,9 @@ def build_verbs(parts: Parts) -> Verbs:
     cancel = Cancel(house, stopper=deliver)
     jobs = Jobs(house, cancel)
     release = Release(house, jobs=jobs, prices=parts.prices, printers=parts.printers, read=read, start=deliver.start)
+    recover = Recover(house, deliver=deliver, settle=settle)
     extra = (
+        recover.orphans,
         settle.decide_uncertain,
         settle.expire_reservations,
         parts.grants.catch_up,
@@ -84,7 +86,7 @@ def build_verbs(parts: Parts) -> Verbs:
         release=release,
         deliver=deliver,
         settle=settle,
-        recover=Recover(house, deliver=deliver, settle=settle),
+        recover=recover,
         housekeep=Housekeep(house, cancel, extra=extra),
         auto=AutoRelease(house, printers=parts.printers, release=release),
         looks=Looks(house, parts.printer_store, parts.printers, interval_s=settings.printers.check_interval_s),

@@ -6,7 +6,7 @@ meets a worker.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, Any
 
 from daemon.jobs.documents.frames import DATA, RESULT
@@ -32,7 +32,7 @@ class Converter:
     def __init__(self, workshop: Workshop) -> None:
         self._workshop = workshop
 
-    async def prepare(self, read: Read, *, plan: DeliveryPlan, facts: DocumentFacts) -> AsyncIterator[bytes]:
+    async def prepare(self, read: Read, *, plan: DeliveryPlan, facts: DocumentFacts) -> AsyncGenerator[bytes, None]:
         """The bytes to send to the printer, in pieces.
 
         The first `HELD_BYTES_MAX` are held back until they are complete or exceeded, so that a document that turns out

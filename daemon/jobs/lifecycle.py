@@ -2,7 +2,7 @@
 
 A job arrives `pending-held`, waits for its owner, is released once, is followed on the printer to its end, and is
 settled. Bytes that may have left are never taken back: from `processing` a job returns to `pending-held` only when it
-is certain that no byte of it reached a printer, or when an uncertain outcome was decided in the owner's favour.
+is certain that nothing of it can come out of a printer, or when an uncertain outcome was decided in the owner's favour.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class Happening(Enum):
     PRINTING = "printing"
     STOPPED = "stopped"
     NOT_SENT = "not-sent"
+    WITHDRAWN = "withdrawn"
     UNCERTAIN = "uncertain"
     COMPLETED = "completed"
     PARTIAL = "partial"
@@ -68,11 +69,12 @@ def _table() -> dict[tuple[str, Happening], Step]:
         ("pending-held", h.EXPIRED): Step("canceled", ("job-canceled-after-timeout",)),
         ("pending-held", h.INCOMPLETE): Step("aborted", ("aborted-by-system", "job-data-insufficient")),
         ("pending-held", h.RELEASED): Step("processing", ("job-outgoing",)),
-        ("processing", h.NOT_SENT): held,
+        ("processing", h.WITHDRAWN): Step("canceled", ("job-canceled-by-user",)),
     }
     for active in ("processing", "processing-stopped"):
         rows |= {
             (active, h.PRINTING): Step("processing", ("job-printing",)),
+            (active, h.NOT_SENT): held,
             (active, h.STOPPED): Step("processing-stopped", ("printer-stopped",)),
             (active, h.UNCERTAIN): Step("processing-stopped", ("service-off-line",)),
             (active, h.COMPLETED): Step("completed", ("job-completed-successfully",)),

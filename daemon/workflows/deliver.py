@@ -18,11 +18,12 @@ import structlog
 from daemon.db.unit import Unit
 from daemon.devices.errors import PrinterRefused, PrinterUnreachable
 from daemon.jobs.delivery_plan import plan
+from daemon.jobs.delivery_store import LIVE
 from daemon.kernel.errors import NotFound, Refusal, Unavailable
-from daemon.workflows.follow import Follow, Quiet
+from daemon.workflows.follow import Follow, Lost, Quiet, neutral_name
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
 
     from daemon.devices.printer import Printer
     from daemon.devices.printer_job import PrinterJob
@@ -42,11 +43,6 @@ CLOSE_S = 2.0
 """How long a stop waits for documents that are on the wire."""
 
 
-def neutral_name(delivery: Delivery) -> str:
-    """The job-name a printer sees: unique, so that the job can be found again, and silent about its content."""
-    return f"Holdfast {delivery.public_id}"
-
-
 class Deliver:
     """Runs deliveries."""
 
@@ -57,54 +53,83 @@ class Deliver:
         self._converter = converter
         self._follow = Follow(house, printers=printers, settle=settle)
         self._gates: dict[int, asyncio.Lock] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._left: set[str] = set()
+        self._failures: dict[str, int] = {}
         self._sending: set[str] = set()
         self._all_sent = asyncio.Event()
 
     def start(self, public_id: str, printer_id: int) -> None:
         """Begins a delivery that has just been promised."""
-        self._spawn(self._deliver(public_id, printer_id), public_id)
+        self._spawn(lambda: self._deliver(public_id, printer_id), public_id)
 
     def resume(self, delivery: Delivery) -> None:
         """Goes on following a delivery whose printer job is known."""
-        self._spawn(self._resume(delivery), delivery.public_id)
+        self._spawn(lambda: self._resume(delivery), delivery.public_id)
 
     async def close(self) -> None:
         """Lets documents on the wire finish for a moment, then stops every task; recovery takes up the rest."""
         if self._sending:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._all_sent.wait(), CLOSE_S)
-        for task in self._tasks:
+        tasks = list(self._tasks.values())
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def stop(self, job: Job) -> None:
         """Asks the printer to cancel a job that is on it; what came out until it really stops is charged.
 
+        A job that has not begun to leave ends at once.
+
         Raises:
             PrinterUnreachable, PrinterRefused: it could not be asked.
+            Unavailable: `job-being-sent`, there is no telling yet how to stop it.
         """
         delivery = await self._house.deliveries.live_of_job(job.id)
         if delivery is None:
             raise NotFound("This job is not on a printer.")
+        if delivery.phase == "reserved":  # it waits for its turn at the printer
+            await self._settle.withdraw(delivery)
+            return
         if delivery.printer_job_id is None:
             raise Unavailable("The job is just being sent. Try again in a moment.", code="job-being-sent")
         printer = await self._printers.by_id(delivery.printer_id)
         await self._printers.client(printer).cancel(delivery.printer_job_id)
         self._follow.hurry(delivery.public_id)
 
-    # ----- inside -----
-    def _spawn(self, work: Coroutine[object, object, None], public_id: str) -> None:
-        task = asyncio.create_task(self._guard(work, public_id), name=f"delivery-{public_id}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def orphans(self, live: Sequence[Delivery]) -> list[Delivery]:
+        """Those of all live deliveries that nobody works on: their task failed, or its release was cut short.
 
-    async def _guard(self, work: Coroutine[object, object, None], public_id: str) -> None:
-        """A failing delivery never takes another down; what is left undone is recovered at the next start."""
+        A delivery whose task ended in order (it waits for the policy's decision) is none.
+        """
+        self._left &= {delivery.public_id for delivery in live}
+        known = self._tasks.keys() | self._left
+        return [delivery for delivery in live if delivery.public_id not in known]
+
+    def failures(self, delivery: Delivery) -> int:
+        """How often the work on this delivery has failed in a row since the start."""
+        return self._failures.get(delivery.public_id, 0)
+
+    # ----- inside -----
+    def _spawn(self, work: Callable[[], Coroutine[object, object, None]], public_id: str) -> None:
+        if public_id in self._tasks:
+            return  # housekeeping was faster than the release that promised it
+        self._left.discard(public_id)
+        task = asyncio.create_task(self._guard(work, public_id), name=f"delivery-{public_id}")
+        self._tasks[public_id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(public_id, None))
+
+    async def _guard(self, work: Callable[[], Coroutine[object, object, None]], public_id: str) -> None:
+        """A failing delivery never takes another down; what is left undone is taken up again by housekeeping."""
         try:
-            await work
+            await work()
         except Exception:
-            log.exception("delivery.failed", delivery_id=public_id)
+            self._failures[public_id] = self._failures.get(public_id, 0) + 1
+            log.exception("delivery.failed", delivery_id=public_id, failures=self._failures[public_id])
+        else:
+            self._left.add(public_id)
+            self._failures.pop(public_id, None)
 
     async def _deliver(self, public_id: str, printer_id: int) -> None:
         gate = self._gates.setdefault(printer_id, asyncio.Lock())
@@ -127,23 +152,32 @@ class Deliver:
             await self._follow.to_the_end(await self._known(public_id), sent)
 
     async def _resume(self, delivery: Delivery) -> None:
-        await self._follow.to_the_end(delivery, None)
+        await self._follow.to_the_end(await self._known(delivery.public_id), None)
 
-    async def _send(self, delivery: Delivery, job: Job, printer: Printer) -> PrinterJob | Quiet | None:
-        """The document on its way; None when the delivery has ended already (given back, or uncertain)."""
+    async def _send(self, delivery: Delivery, job: Job, printer: Printer) -> PrinterJob | Quiet | Lost | None:
+        """The document on its way, or lost there; None when the delivery has ended already (given back)."""
         try:
-            return await self._send_patiently(delivery, job, printer)
+            sent = await self._send_patiently(delivery, job, printer)
         except PrinterRefused as refusal:
             message = f"The printer did not take it: {refusal.message} Nothing was charged."
             await self._settle.not_sent(await self._known(delivery.public_id), message=message, code=refusal.code)
+            return None
         except PrinterUnreachable as problem:
             return await self._interrupted(delivery, printer, problem)
-        except Refusal as refusal:
-            message = f"It could not be prepared for this printer: {refusal.message} Nothing was charged."
-            await self._settle.not_sent(await self._known(delivery.public_id), message=message, code=refusal.code)
-        except Unavailable as problem:
-            message = "It could not be prepared for the printer. Nothing was charged."
-            await self._settle.not_sent(await self._known(delivery.public_id), message=message, code=problem.code)
+        except (Refusal, Unavailable) as problem:
+            return await self._unprepared(await self._known(delivery.public_id), problem)
+        # Outside the handlers above: the printer has the document now, whatever happens to our note of it.
+        if not isinstance(sent, Quiet):
+            await self._mark_printing(delivery, sent)
+        return sent
+
+    async def _unprepared(self, known: Delivery, problem: Refusal | Unavailable) -> Lost | None:
+        """Something of our own failed; given back, unless a byte may have left by then."""
+        if known.phase != "reserved":
+            return Lost() if known.phase in LIVE else None
+        why = f" {problem.message}" if isinstance(problem, Refusal) else ""
+        message = f"It could not be prepared for this printer.{why} Nothing was charged."
+        await self._settle.not_sent(known, message=message, code=problem.code)
         return None
 
     async def _send_patiently(self, delivery: Delivery, job: Job, printer: Printer) -> PrinterJob | Quiet:
@@ -164,29 +198,26 @@ class Deliver:
             raise NotFound("The document is gone.")
         able = replace(printer.capabilities, media_ready=())  # whether the paper is loaded was decided at release
         way = plan(delivery.ticket, job.facts, able)
-        counter = await self._printers.life_count(printer)
 
         async def mark() -> None:
-            await self._mark_sending(delivery, printer, counter)
+            await self._mark_sending(delivery, printer)
 
-        body = self._converter.prepare(lambda: self._house.spool.read(entry), plan=way, facts=job.facts)
-        if printer.is_raw:
-            await self._printers.raw_client(printer).print_document(body=body, on_sending=mark)
-            return Quiet()
-        sent = await self._printers.client(printer).print_document(
-            format=way.format,
-            attributes=way.attributes,
-            job_name=neutral_name(delivery),
-            user_name="holdfast",
-            body=body,
-            on_sending=mark,
-        )
-        await self._mark_printing(delivery, sent)
-        return sent
+        prepared = self._converter.prepare(lambda: self._house.spool.read(entry), plan=way, facts=job.facts)
+        # Closed at once when the printer stops reading, so that the worker is free for the next one.
+        async with contextlib.aclosing(prepared) as body:
+            if printer.is_raw:
+                await self._printers.raw_client(printer).print_document(body=body, on_sending=mark)
+                return Quiet()
+            return await self._printers.client(printer).print_document(
+                format=way.format,
+                attributes=way.attributes,
+                job_name=neutral_name(delivery),
+                user_name="holdfast",
+                body=body,
+                on_sending=mark,
+            )
 
-    async def _interrupted(
-        self, delivery: Delivery, printer: Printer, problem: PrinterUnreachable
-    ) -> PrinterJob | Quiet | None:
+    async def _interrupted(self, delivery: Delivery, printer: Printer, problem: PrinterUnreachable) -> Lost | None:
         """The line broke. Nothing left: given back. A job without its document: removed there, given back.
 
         Otherwise the printer is asked for our own job before anybody thinks of it as lost.
@@ -201,15 +232,11 @@ class Deliver:
             message = "The connection to the printer broke before the document left. Nothing was charged."
             await self._settle.not_sent(known, message=message, code=problem.code)
             return None
-        if printer.is_raw:
-            await self._settle.uncertain(known, message="The connection to the printer broke while printing.")
-            await self._follow.to_the_end(await self._known(delivery.public_id), None)
-            return None
-        await self._follow.find_and_follow(known)
-        return None
+        return Lost()
 
-    async def _mark_sending(self, delivery: Delivery, printer: Printer, counter: int | None) -> None:
-        now = self._house.clock.now_us()
+    async def _mark_sending(self, delivery: Delivery, printer: Printer) -> None:
+        now = self._house.clock.now_us()  # before the counter is read: what ended after this may be in its difference
+        counter = await self._printers.life_count(printer)
         unit = Unit(essential=True)
         self._house.deliveries.change(
             unit,

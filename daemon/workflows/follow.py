@@ -42,9 +42,23 @@ FORGETS_AFTER_S = 45.0
 RESTART_SLACK_S = 5
 
 
+LIVELY = ("processing", "processing-stopped")
+NAME_PREFIX = "Holdfast "
+
+
+def neutral_name(delivery: Delivery) -> str:
+    """The job-name a printer sees: unique, so that the job can be found again, and silent about its content."""
+    return f"{NAME_PREFIX}{delivery.public_id}"
+
+
 @dataclass(frozen=True, slots=True)
 class Quiet:
     """The printer took the bytes and has no words for jobs (raw port)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Bytes may have left and no answer came: the printer is asked for the job with our name."""
 
 
 class _Patience:
@@ -96,7 +110,7 @@ class Follow:
         if event is not None:
             event.set()
 
-    async def to_the_end(self, delivery: Delivery, sent: PrinterJob | Quiet | None) -> None:
+    async def to_the_end(self, delivery: Delivery, sent: PrinterJob | Quiet | Lost | None) -> None:
         """Until the delivery is settled. A delivery without a printer job is first searched by its own name."""
         if isinstance(sent, Quiet):
             await self._watch_counter(delivery)
@@ -107,8 +121,6 @@ class Follow:
 
     async def find_and_follow(self, delivery: Delivery) -> None:
         """The document may have left, the answer did not come back: ask the printer for the job with our name."""
-        from daemon.workflows.deliver import neutral_name
-
         printer = await self._printers.by_id(delivery.printer_id)
         if printer.is_raw:
             await self._doubt(delivery, "The connection to the printer broke while printing.")
@@ -158,12 +170,15 @@ class Follow:
 
     async def _adopt(self, delivery: Delivery, found: PrinterJobStatus) -> None:
         unit = Unit(essential=True)
+        # It is no secret any more what becomes of it; whether the document is whole there is: hence `sending`.
+        again: dict[str, object] = {"phase": "sending", "decide_at_us": None} if delivery.phase == "uncertain" else {}
         self._house.deliveries.change(
             unit,
             delivery,
             ("sending", "printing", "uncertain"),
             printer_job_id=found.job_id,
             printer_job_uuid=found.job_uuid,
+            **again,
         )
         await self._house.db.commit(unit)
         await self._watch(await self._fresh(delivery))
@@ -218,6 +233,7 @@ class Follow:
         except (PrinterUnreachable, PrinterRefused):
             return None
         is_other = bool(delivery.printer_job_uuid and seen.job_uuid and seen.job_uuid != delivery.printer_job_uuid)
+        is_other = is_other or (seen.name.startswith(NAME_PREFIX) and seen.name != neutral_name(delivery))
         if is_other or _has_restarted(delivery, "", seen.up_time_s):
             return PrinterJobStatus(job_id=job_id, state="gone")
         return seen
@@ -228,7 +244,7 @@ class Follow:
         color = _larger(delivery.color_impressions, seen.color_impressions)
         sheets = _larger(delivery.sheets, seen.sheets)
         old = (delivery.last_state, delivery.impressions, delivery.color_impressions, delivery.sheets)
-        if (seen.state, impressions, color, sheets) == old:
+        if (seen.state, impressions, color, sheets) == old and not _known_again(delivery, seen):
             return False
         job = await self._house.jobs.by_id(delivery.job_id)
         unit = Unit(essential=True)
@@ -241,12 +257,15 @@ class Follow:
             impressions=impressions,
             color_impressions=color,
             sheets=sheets,
+            **_known_again(delivery, seen),
         )
         now = self._house.clock.now_us()
-        if job is not None and not seen.is_ended and job.state in ("processing", "processing-stopped"):
+        if job is not None and not seen.is_ended and job.state in LIVELY:
             stopped = _is_stopped(seen)
             step = advance(job.state, Happening.STOPPED if stopped else Happening.PRINTING)
-            self._house.jobs.move(unit, job, step, printed_impressions=impressions, printed_sheets=sheets)
+            self._house.jobs.move(
+                unit, job, step, printed_impressions=impressions, printed_sheets=sheets, is_uncertain=0
+            )
             unit.event(Event("job.stopped" if stopped else "job.printing", job.public_id, job.person_id), now)
         try:
             await self._house.db.commit(unit)
@@ -260,7 +279,8 @@ class Follow:
             await self._settle.not_sent(delivery, message=message, code="document-interrupted")
             return
         ending = cast("Ending", seen.state)
-        counter = await self._printers.life_count(printer)
+        is_told = any((delivery.impressions, delivery.sheets, seen.impressions, seen.sheets))
+        counter = await (self._printers.life_count(printer) if is_told else self._still_count(delivery, printer))
         message = "" if ending == "completed" else _why(seen)
         if not await self._settle.finished(delivery, ending, counter_after=counter, message=message):
             log.warning("delivery.forgotten-by-printer", delivery_id=delivery.public_id)
@@ -268,21 +288,24 @@ class Follow:
     async def _watch_counter(self, delivery: Delivery) -> None:
         """Raw printing: wait until the life counter stands still, then settle on its difference, or on the quote."""
         printer = await self._printers.by_id(delivery.printer_id)
+        await self._settle.finished(delivery, "completed", counter_after=await self._still_count(delivery, printer))
+
+    async def _still_count(self, delivery: Delivery, printer: Printer) -> int | None:
+        """The printer's life count once it has stopped rising; None where it has none. Paper comes after the bytes."""
         last, still, waited = await self._printers.life_count(printer), 0, 0.0
+        before = delivery.counter_before
         while last is not None and still < COUNTER_STILL_POLLS and waited < COUNTER_MAX_S:
             await asyncio.sleep(COUNTER_POLL_S)
             waited += COUNTER_POLL_S
             count = await self._printers.life_count(printer)
             if count is None:
                 break
-            has_all = (
-                delivery.counter_before is not None and count - delivery.counter_before >= delivery.counts.impressions
-            )
+            has_all = before is not None and count - before >= delivery.counts.impressions
             still = still + 1 if count == last else 0
             last = count
             if has_all and still:
                 break
-        await self._settle.finished(delivery, "completed", counter_after=last)
+        return last
 
     async def _doubt(self, delivery: Delivery, message: str) -> None:
         fresh = await self._fresh(delivery)
@@ -312,6 +335,13 @@ def _has_restarted(delivery: Delivery, uuid: str, up_time_s: int | None) -> bool
 def _is_stopped(seen: PrinterJobStatus) -> bool:
     """The job stands still on the printer, whatever word the printer has for it."""
     return seen.state == "processing-stopped" or bool(blocking_reasons("processing", seen.reasons))
+
+
+def _known_again(delivery: Delivery, seen: PrinterJobStatus) -> dict[str, object]:
+    """Columns of a job that was uncertain and is seen alive on its printer: there is nothing to decide about it now."""
+    if delivery.phase != "uncertain" or seen.is_ended:
+        return {}
+    return {"phase": "printing", "decide_at_us": None}
 
 
 def _waits_in_vain(delivery: Delivery, seen: PrinterJobStatus) -> bool:

@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from daemon.accounting.allowance import charges
+from daemon.accounting.allowance import amounts, charges
 from daemon.accounting.pricing import quote
-from daemon.kernel.money import Amount
+from daemon.kernel.money import Amount, unit_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from daemon.accounting.allowance import Profile
     from daemon.accounting.pricing import Quote
     from daemon.accounting.tariff import Tariff
@@ -56,6 +58,21 @@ class Prices:
         """The same by a tariff in hand: settlement prices by the very tariff the quote was made by."""
         priced = quote(tariff, counts, impressions_before=impressions_before, printer=printer)
         return self.of(self._house.rates.profile(person.profile), priced)
+
+    def as_quoted(
+        self,
+        counts: Counts,
+        *,
+        tariff: Tariff,
+        printer: str,
+        impressions_before: int,
+        units: Sequence[str],
+        shown_in: str,
+    ) -> Priced:
+        """The price of what came out, in the very units that were quoted, whatever the payer's profile says by now."""
+        priced = quote(tariff, counts, impressions_before=impressions_before, printer=printer)
+        taken = {code: amount for code, amount in amounts(priced).items() if code in units}
+        return Priced(priced, taken, Amount(unit_of(shown_in), amounts(priced).get(shown_in, 0)))
 
     def of(self, profile: Profile, priced: Quote) -> Priced:
         """What a quote takes from the pots of a profile."""

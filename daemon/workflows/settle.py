@@ -19,7 +19,7 @@ from daemon.jobs.lifecycle import Happening, advance, held_reasons
 from daemon.jobs.outcome import Evidence, Outcome, decide
 from daemon.kernel.clock import US_PER_S
 from daemon.kernel.counts import NOTHING, Counts, MediaCount
-from daemon.kernel.errors import NotFound, Refusal
+from daemon.kernel.errors import NotFound, Refusal, Unavailable
 from daemon.kernel.events import Event
 
 if TYPE_CHECKING:
@@ -68,6 +68,29 @@ class Settle:
         """Not a byte of the document left: everything is given back and the job waits again."""
         await self._give_back(delivery, Happening.NOT_SENT, ("reserved", "sending", "printing"), message, code)
 
+    async def withdraw(self, delivery: Delivery, *, message: str = "") -> None:
+        """Its owner changed their mind before a byte left: everything is given back, the job ends, the document goes.
+
+        Raises:
+            Unavailable: `job-being-sent`, it has just begun to leave.
+        """
+        house, now = self._house, self._house.clock.now_us()
+        job = await self._job(delivery)
+        step = advance(job.state, Happening.WITHDRAWN)
+        entry = await house.jobs.entry_of(job.id)
+        unit = Unit(essential=True)
+        house.jobs.move(unit, job, step, completed_at_us=now, message=message)
+        await self._void(unit, delivery, ("reserved",), why="withdrawn", at_us=now)
+        house.jobs.forget_document(unit, job.id)
+        unit.event(Event("job.deleted", job.public_id, job.person_id), now)
+        try:
+            await house.db.commit(unit)
+        except Refusal as refusal:
+            raise Unavailable("The job is just being sent. Try again in a moment.", code="job-being-sent") from refusal
+        if entry is not None:
+            await house.spool.delete(entry)
+        log.info("delivery.voided", delivery_id=delivery.public_id, job_id=job.public_id, why="withdrawn")
+
     async def uncertain(self, delivery: Delivery, *, message: str) -> None:
         """Bytes left and nobody knows what became of them: never sent again by itself, the reservation stays."""
         now = self._house.clock.now_us()
@@ -90,7 +113,10 @@ class Settle:
         for delivery in await self._house.deliveries.live():
             if delivery.phase != "uncertain" or (delivery.decide_at_us or 0) > now:
                 continue
-            await self._decide(delivery)
+            try:
+                await self._decide(delivery)
+            except (Refusal, Unavailable) as problem:  # one that cannot be decided now never keeps the others
+                log.warning("delivery.undecided", delivery_id=delivery.public_id, code=problem.code)
 
     async def expire_reservations(self) -> None:
         """Housekeeping: gives back reservations whose time is over; an answer that comes later is still collected."""
@@ -223,19 +249,23 @@ class Settle:
     ) -> None:
         house, now = self._house, self._house.clock.now_us()
         job = await self._job(delivery)
-        legs = await house.deliveries.legs(delivery.id)
         extra = held_reasons(has_password=job.has_password, is_time_held=False)
         step = advance(job.state, happening, *extra)
         until = max(job.held_until_us, now + house.policy.uncertain_after_s * US_PER_S)
         unit = Unit(essential=True)
-        house.ledger.void(unit, pending_keys=[leg.pending_key for leg in legs], at_us=now)
         changes = {"message": message, "is_uncertain": 0, "processing_at_us": None, "held_until_us": until}
         house.jobs.move(unit, job, step, **changes)
-        result = json.dumps({"basis": "nothing", "code": code, "charged": {}})
-        house.deliveries.change(unit, delivery, phases, phase="voided", ended_at_us=now, result=result)
+        await self._void(unit, delivery, phases, why=code, at_us=now)
         unit.event(Event(f"job.{happening.value}", job.public_id, job.person_id), now)
         await house.db.commit(unit)
         log.info("delivery.voided", delivery_id=delivery.public_id, job_id=job.public_id, code=code)
+
+    async def _void(self, unit: Unit, delivery: Delivery, phases: tuple[str, ...], *, why: str, at_us: int) -> None:
+        """Appends the return of all that a delivery had set aside, and its end."""
+        legs = await self._house.deliveries.legs(delivery.id)
+        self._house.ledger.void(unit, pending_keys=[leg.pending_key for leg in legs], at_us=at_us)
+        result = json.dumps({"basis": "nothing", "code": why, "charged": {}})
+        self._house.deliveries.change(unit, delivery, phases, phase="voided", ended_at_us=at_us, result=result)
 
     async def _evidence(self, delivery: Delivery, ending: Ending, counter_after: int | None) -> Evidence:
         difference = None
@@ -265,19 +295,17 @@ class Settle:
         return _with_color(counts, outcome.color_impressions)
 
     async def _price(self, delivery: Delivery, counts: Counts) -> tuple[dict[str, int], object]:
-        person = await self._house.people.by_id(delivery.person_id)
-        if person is None:
-            raise NotFound("The payer of a delivery is gone.")
         tariff = await self._house.rates.tariff_at(delivery.tariff)
-        priced = self._prices.with_tariff(
-            person,
+        quoted = delivery.quote
+        priced = self._prices.as_quoted(
             counts,
             tariff=tariff,
-            printer=delivery.quote["printer"],
-            impressions_before=delivery.quote["impressions_before"],
+            printer=quoted["printer"],
+            impressions_before=quoted["impressions_before"],
+            units=quoted["units"],
+            shown_in=quoted["price"]["unit"],
         )
-        units = delivery.quote["units"]  # a profile that changed meanwhile charges nothing that was not quoted
-        return {unit: n for unit, n in priced.charges.items() if unit in units}, priced.price.to_json()
+        return priced.charges, priced.price.to_json()
 
     async def _tell(self, unit: Unit, job: Job, kind: str, facts: dict[str, object]) -> None:
         person = await self._house.people.by_id(job.person_id) if job.person_id else None

@@ -27,9 +27,7 @@ async def test_twenty_releases_at_once_on_a_balance_for_three_grant_three(tmp_pa
         jobs = [await house.submit(anna, pages=1) for _ in range(20)]
         for job in jobs:
             await house.read(job)
-        results = await asyncio.gather(
-            *(house.release(anna, [job], printer) for job in jobs), return_exceptions=True
-        )
+        results = await asyncio.gather(*(house.release(anna, [job], printer) for job in jobs), return_exceptions=True)
         refused = [r for r in results if isinstance(r, Refusal)]
         assert len(refused) == 17
         assert {r.code for r in refused} == {"insufficient-funds"}

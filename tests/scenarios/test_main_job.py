@@ -15,7 +15,8 @@ async def test_a_job_is_held_released_printed_and_paid(tmp_path):
         anna = await house.hire("anna")
         printer = await house.buy_printer("floor-1")
         before = await house.balance(anna)
-        job = await house.submit(anna, pages=3)
+        content = numbered(3)
+        job = await house.submit(anna, content=content)
         assert (job.state, job.reasons) == ("pending-held", ("job-held-for-release", "job-release-wait"))
         assert house.printers["floor-1"].documents() == []
 
@@ -26,7 +27,7 @@ async def test_a_job_is_held_released_printed_and_paid(tmp_path):
         assert not done.is_estimated
         assert await house.balance(anna) == before - 3
         assert await house.reserved(anna) == 0
-        assert [p.read_bytes() for p in house.printers["floor-1"].documents()] == [numbered(3)]
+        assert [p.read_bytes() for p in house.printers["floor-1"].documents()] == [content]
         assert (await house.books())["ok"]
 
 

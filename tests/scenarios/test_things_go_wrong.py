@@ -218,12 +218,13 @@ async def test_a_raw_printer_is_settled_on_the_quote_and_marked(tmp_path):
     async with office(tmp_path) as house:
         anna = await house.hire("anna")
         printer = await house.register("old", f"socket://127.0.0.1:{port}")
-        job = await house.submit(anna, pages=3)
+        content = numbered(3)
+        job = await house.submit(anna, content=content)
         await house.release(anna, [job], printer)
         done = await house.finished(job)
         assert (done.state, done.is_estimated) == ("completed", True)
         assert await house.balance(anna) == 197
-        assert bytes(got) == numbered(3)
+        assert bytes(got) == content
     server.close()
 
 

@@ -19,6 +19,8 @@ EXPECTED = {
     ("pending-held", "incomplete"): ("aborted", "aborted-by-system job-data-insufficient"),
     ("pending-held", "released"): ("processing", "job-outgoing"),
     ("processing", "not-sent"): ("pending-held", "job-held-for-release job-release-wait"),
+    ("processing-stopped", "not-sent"): ("pending-held", "job-held-for-release job-release-wait"),
+    ("processing", "withdrawn"): ("canceled", "job-canceled-by-user"),
     ("processing", "printing"): ("processing", "job-printing"),
     ("processing-stopped", "printing"): ("processing", "job-printing"),
     ("processing", "stopped"): ("processing-stopped", "printer-stopped"),

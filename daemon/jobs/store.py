@@ -151,10 +151,16 @@ class JobStore:
     def set_facts(
         self, unit: Unit, job: Job, facts: DocumentFacts, *, ticket: Ticket, counts: Counts, price: Amount | None
     ) -> None:
-        """Append what the document is, once; `ticket` has what a raster file's own headers ask for."""
+        """Append what the document is; `ticket` has what a raster file's own headers ask for.
+
+        Refused as `job-not-held` when the job changed meanwhile: its ticket may be another by now.
+        """
         unit.add(
             """UPDATE job SET facts=:facts, ticket=:ticket, counts=:counts, price=:price, version=version+1
-                WHERE id=:id AND facts IS NULL""",
+                WHERE id=:id AND version=:version AND facts IS NULL AND state='pending-held'""",
+            rows=1,
+            refusal="job-not-held",
+            version=job.version,
             facts=json.dumps(facts.to_json()),
             ticket=json.dumps(ticket.to_json()),
             counts=counts_to_json(counts),
@@ -163,9 +169,15 @@ class JobStore:
         )
 
     def forget_document(self, unit: Unit, job_id: int) -> None:
-        """Append the end of a document's row and of any undo; the file is removed after the commit."""
-        unit.add("DELETE FROM document WHERE job_id=:id", id=job_id)
-        unit.add("UPDATE job SET undo_until_us=NULL WHERE id=:id", id=job_id)
+        """Append the end of a document's row and of any undo; the file is removed after the commit.
+
+        Only of a job that has ended: one that came back at the last moment (undo) keeps its document.
+        """
+        ended = "state IN ('canceled','aborted','completed')"
+        unit.add(
+            f"DELETE FROM document WHERE job_id=:id AND EXISTS(SELECT 1 FROM job WHERE id=:id AND {ended})", id=job_id
+        )
+        unit.add(f"UPDATE job SET undo_until_us=NULL WHERE id=:id AND {ended}", id=job_id)
 
     def seal_title(self, title: str) -> bytes:
         """The stored form of a title."""

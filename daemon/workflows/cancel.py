@@ -124,6 +124,6 @@ class Cancel:
         for job in jobs:
             self._house.jobs.forget_document(unit, job.id)
         await self._house.db.commit(unit)
-        for entry in entries:
-            if entry is not None:
+        for job, entry in zip(jobs, entries, strict=True):
+            if entry is not None and await self._house.jobs.entry_of(job.id) is None:
                 await self._house.spool.delete(entry)

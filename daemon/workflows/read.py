@@ -31,6 +31,7 @@ log = structlog.get_logger(__name__)
 READERS = 2
 BATCH_MAX = 64
 RETRY_S = 5.0
+KEEP_TRIES = 5
 WAKE_S = 30.0
 """However the wake-up got lost, unread jobs are looked for this often."""
 
@@ -121,13 +122,24 @@ class Read:
         await self._keep(job, facts)
 
     async def _keep(self, job: Job, facts: DocumentFacts) -> None:
-        ticket = adopt(job.ticket, facts)
-        counts = count(facts, ticket)
-        price = await self._prices.first_price(job, counts)
-        unit = Unit()
-        self._house.jobs.set_facts(unit, job, facts, ticket=ticket, counts=counts, price=price)
-        unit.event(Event("job.read", job.public_id, job.person_id), self._house.clock.now_us())
-        await self._house.db.commit(unit)
+        """Writes what was found; its owner may have changed the ticket while the document was read."""
+        for _ in range(KEEP_TRIES):
+            fresh = await self._house.jobs.by_id(job.id)
+            if fresh is None or not fresh.is_held or fresh.facts is not None:
+                return
+            ticket = adopt(fresh.ticket, facts)
+            counts = count(facts, ticket)
+            price = await self._prices.first_price(fresh, counts)
+            unit = Unit()
+            self._house.jobs.set_facts(unit, fresh, facts, ticket=ticket, counts=counts, price=price)
+            unit.event(Event("job.read", job.public_id, fresh.person_id), self._house.clock.now_us())
+            try:
+                await self._house.db.commit(unit)
+            except Refusal as refusal:
+                log.info("document.read-overtaken", job_id=job.public_id, code=refusal.code)
+            else:
+                return
+        self._wake.set()
 
     async def _refuse(self, job: Job, refusal: DocumentRefused) -> None:
         now = self._house.clock.now_us()

@@ -58,10 +58,18 @@ class Context:
         Raises:
             BadInput: the configuration is wrong (every problem is listed), or there is none.
         """
+        return load(self.existing_config_path())
+
+    def existing_config_path(self) -> Path:
+        """`config_path`, which is there.
+
+        Raises:
+            UsageError: it is not, or none is meant; the message says how to make one.
+        """
         path = self.config_path()
         if not path.is_file():
             raise UsageError(f"{path} does not exist; `holdfast init --state {path.parent}` makes a new installation")
-        return load(path)
+        return path
 
 
 @dataclass(frozen=True, slots=True)

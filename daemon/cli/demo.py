@@ -55,33 +55,49 @@ def run_demo(*, once: bool, as_json: bool, base_port: int, state: Path | None) -
 
 
 async def _stay(house: DemoHouse, *, as_json: bool, is_temporary: bool) -> int:
-    """Serve until a signal."""
+    """Serve until a signal; one that comes while it starts, or a terminal that closes, ends it as cleanly."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    serving = asyncio.create_task(_serve(house, as_json=as_json, is_temporary=is_temporary))
+    stopping = asyncio.create_task(stop.wait())
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
     try:
-        note("Starting: daemon, two simulated printers, a terminal ...")
-        is_new = await house.open()
-        screen = await house.open_kiosk()
-        if is_new and not as_json:  # a program that reads JSON starts with an empty queue
-            await demo_send.send_samples(house.urls["ipp"])
-        if as_json:
-            _say_ready(house, screen)
-        else:
-            _introduce(house, screen, is_temporary=is_temporary)
-        sys.stdout.flush()  # it may be a pipe, and this program stays
-        ended = [asyncio.create_task(child.process.wait()) for child in house.children]
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait([stopping, *ended], return_when=asyncio.FIRST_COMPLETED)
-        dead = next((child for child in house.children if child.process.returncode is not None), None)
-        for task in (*ended, stopping):
-            task.cancel()
-        if dead is not None and not stop.is_set():
-            raise Unavailable(f"the {dead.name} ended by itself; see {dead.log}")
+        await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            await serving
         return OK
     finally:
+        for task in (serving, stopping):
+            task.cancel()
+        await asyncio.gather(serving, stopping, return_exceptions=True)
         await house.close()
+
+
+async def _serve(house: DemoHouse, *, as_json: bool, is_temporary: bool) -> None:
+    """Start everything, say so, and stay.
+
+    Raises:
+        Unavailable: a part did not start, or ended by itself.
+    """
+    note("Starting: daemon, two simulated printers, a terminal ...")
+    is_new = await house.open()
+    screen = await house.open_kiosk()
+    if as_json:
+        _say_ready(house, screen)
+    else:
+        if is_new:  # a program that reads JSON starts with an empty queue
+            await demo_send.send_samples(house.urls["ipp"])
+        _introduce(house, screen, is_temporary=is_temporary)
+    sys.stdout.flush()  # it may be a pipe, and this program stays
+    ended = [asyncio.create_task(child.process.wait()) for child in house.children]
+    try:
+        await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in ended:
+            task.cancel()
+    dead = next(child for child in house.children if child.process.returncode is not None)
+    raise Unavailable(f"the {dead.name} ended by itself; see {dead.log}")
 
 
 def _say_ready(house: DemoHouse, screen: str) -> None:

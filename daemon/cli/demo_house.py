@@ -36,6 +36,7 @@ PEOPLE = (("anna", "Anna Berg"), ("ben", "Ben Okafor"))
 TERMINAL = "hall-terminal"
 PIN_BYTES = 4
 KEYPAD_DIGITS = 6
+LOG_LINE_CHARS_MAX = 500
 
 CONFIG = """# The demo's rules, on top of ../holdfast.toml.
 [people]
@@ -82,7 +83,7 @@ class Child:
         """Start `holdfast ARGUMENTS`; returns it with what its ready line says.
 
         Raises:
-            Unavailable: it ended or said nothing; the end of its log is in the message.
+            Unavailable: it ended or said nothing; the last line of its log is in the message.
         """
         with log.open("ab") as errors:
             process = await asyncio.create_subprocess_exec(
@@ -95,8 +96,12 @@ class Child:
             return child, json.loads(line)
         except (TimeoutError, ValueError) as error:
             await child.stop()
-            tail = (await asyncio.to_thread(log.read_text, "utf-8", "replace"))[-2000:].strip()
-            raise Unavailable(f"the {name} did not start: {tail or 'it said nothing'}") from error
+            said = (await asyncio.to_thread(log.read_text, "utf-8", "replace")).strip()
+            last = said.splitlines()[-1] if said else "it said nothing"
+            raise Unavailable(f"the {name} did not start: {last[-LOG_LINE_CHARS_MAX:]}") from error
+        except asyncio.CancelledError:
+            await child.stop()
+            raise
 
     async def stop(self) -> None:
         """SIGTERM, then SIGKILL after a while."""

@@ -40,7 +40,7 @@ def daemon(context: Context) -> int:
     from daemon.checks import check_installation
     from daemon.cli.logs import log_to_stderr
 
-    checked = check_installation(context.config_path())
+    checked = check_installation(context.existing_config_path())
     log_to_stderr(checked.settings.log)
 
     def ready(urls: dict[str, str]) -> None:
@@ -64,7 +64,7 @@ def backup(context: Context) -> int:
 
 
 def restore(context: Context) -> int:
-    from daemon.cli.backups import check_backup, put_back
+    from daemon.cli.backups import check_backup, put_back, told
 
     if context.options.check:
         found = check_backup(Path(context.options.file))
@@ -77,7 +77,8 @@ def restore(context: Context) -> int:
     if context.as_json:
         say_json(done)
     else:
-        say(f"Restored from {done['file']}. What was there before is in {done['before']}.")
+        for line in told(done):
+            say(line)
     return OK
 
 

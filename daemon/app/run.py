@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 from typing import TYPE_CHECKING
 
@@ -57,6 +58,10 @@ async def _serve(parts: Parts, verbs: Verbs, *, ready: Callable[[dict[str, str]]
         for name, work in _work(parts, verbs, doors).items():
             tasks.append(asyncio.create_task(_owned(name, work), name=name))
         await doors.open()
+        # What was built until now lives as long as the daemon: the collector walking it again would stop the loop for
+        # a tenth of a second each time.
+        gc.collect()
+        gc.freeze()
         ready(parts.settings.urls())
         systemd.notify("READY=1")
         log.info("daemon.ready", urls=parts.settings.urls())

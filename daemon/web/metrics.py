@@ -13,7 +13,7 @@ from prometheus_client.process_collector import ProcessCollector
 from daemon.kernel.clock import Clock
 from daemon.workflows.release import PROMISED
 
-SAMPLE_S = 1.0
+SAMPLE_S = 0.25
 LAG_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0)
 RELEASE_BUCKETS_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 

@@ -246,7 +246,9 @@ def _people(ground: _Ground, credentials: Credentials) -> PeopleDesk:
         rates=ground.rates,
         clock=ground.clock,
         dice=ground.dice,
-        rules=PeopleRules(rules.default_profile, rules.site, strip_domains=rules.strip_domains),
+        rules=PeopleRules(
+            rules.default_profile, rules.site, strip_domains=rules.strip_domains, mail_domain=rules.mail_domain
+        ),
     )
 
 

@@ -71,6 +71,7 @@ def api_services(
             clock=parts.clock,
         ),
         tokens=parts.tokens,
+        personal_urls=settings.server.personal_urls,
         release=verbs.release if verbs is not None else None,
         health=health,
         metrics=metrics,

@@ -60,6 +60,10 @@ class Api:
         headers = {"Idempotency-Key": key} if key else {}
         return await self._call("POST", path, json=body or {}, headers=headers)
 
+    async def patch(self, path: str, body: dict[str, Any]) -> Any:
+        """PATCH."""
+        return await self._call("PATCH", path, json=body)
+
     async def delete(self, path: str) -> Any:
         """DELETE."""
         return await self._call("DELETE", path)

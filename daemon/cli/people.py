@@ -120,6 +120,39 @@ def password(context: Context) -> int:
     return OK
 
 
+def change(context: Context) -> int:
+    options = context.options
+    given = {"display_name": options.display_name, "email": options.email}
+    body = {key: value for key, value in given.items() if value is not None}
+    if not body:
+        raise UsageError("say what to change: --display-name or --email")
+
+    async def work(api: Api) -> Any:
+        return await api.patch(_path(options.name), body)
+
+    changed = with_api(context.settings(), work)
+    if context.as_json:
+        say_json(changed)
+    else:
+        say(f"Changed {changed['name']}.")
+    return OK
+
+
+def address(context: Context) -> int:
+    async def work(api: Api) -> Any:
+        return await api.post(_path(context.options.name, "address"))
+
+    made = with_api(context.settings(), work)
+    if context.as_json:
+        say_json(made)
+        return OK
+    say(f"Whoever prints to one of these prints as {made['name']}. Shown once; the address before has ended.")
+    for url in made["urls"].values():
+        if url:
+            say(f"  {url}")
+    return OK
+
+
 _NAME = argument("name", metavar="NAME", help="network name (or id)")
 
 COMMANDS = (
@@ -149,6 +182,24 @@ COMMANDS = (
         (argument("--contains", metavar="TEXT", default="", help="only names with this text"),),
     ),
     Command(("user", "show"), "Show one person.", show, ("holdfast user show anna --json",), (_NAME,)),
+    Command(
+        ("user", "change"),
+        "Change a person's full name or mail address.",
+        change,
+        ("holdfast user change anna --email anna@example.org",),
+        (
+            _NAME,
+            argument("--display-name", metavar="TEXT", default=None, help="full name on screens"),
+            argument("--email", metavar="ADDRESS", default=None, help="where notices go"),
+        ),
+    ),
+    Command(
+        ("user", "address"),
+        "Make a secret printer address that prints as this person, for clients that cannot sign in.",
+        address,
+        ("holdfast user address anna",),
+        (_NAME,),
+    ),
     Command(
         ("user", "disable"),
         "Stop a person from signing in; ends every open session. Nothing is deleted.",

@@ -67,6 +67,16 @@ class PeopleStore:
             id=person.id,
         )
 
+    def set_contact(self, unit: Unit, person: Person, *, display_name: str, email: str) -> None:
+        """Append another full name and mail address."""
+        unit.add(
+            "UPDATE person SET display_name=:display_name, email=:email WHERE id=:id",
+            rows=1,
+            display_name=display_name,
+            email=email,
+            id=person.id,
+        )
+
     def set_profile(self, unit: Unit, person: Person, profile: str) -> None:
         """Append another profile."""
         unit.add("UPDATE person SET profile=:profile WHERE id=:id", rows=1, profile=profile, id=person.id)

@@ -129,6 +129,12 @@ class People:
     auto_create: bool = option(False, "Create a person at the first print under an unknown name.")
     pin_digits: int = option(6, "Length of PINs the system chooses.", low=4, high=12)
     strip_domains: bool = option(True, "Take `anna` from `EXAMPLE\\anna` and `anna@example.org`.")
+    mail_domain: str = option(
+        "",
+        "Domain in which people created at their first print have mail (anna has anna@example.org): a link to choose "
+        "a password goes there. Empty: an administrator gives them PIN and password.",
+        pattern=r"([A-Za-z0-9-]{1,63}\.)*[A-Za-z0-9-]{0,63}",
+    )
     site: str = option("main", "Site of people, printers and terminals added without one.", pattern=NAME_PATTERN)
 
 

@@ -111,6 +111,12 @@ class Server:
             found["ipp"] = ""
         return found
 
+    def personal_urls(self, secret: str) -> dict[str, str]:
+        """The printer addresses of a secret personal path; `ipp` is empty where the plain listener is closed."""
+        path = f"/ipp/p/{secret}"
+        plain = "" if self.ipp is None else f"ipp://{self.name}:{self.ipp}{path}"
+        return {"ipp": plain, "ipps": f"ipps://{self.name}:{self.ipps}{path}"}
+
 
 @dataclass(frozen=True, slots=True)
 class Mail:
@@ -163,7 +169,8 @@ class Printers:
 
     allow_networks: tuple[str, ...] = option(
         ("127.0.0.0/8", "::1/128"),
-        "Special networks (loopback, link-local) printers may stand in. Ordinary addresses need no entry.",
+        "Loopback and link-local networks printers may stand in. Ordinary addresses need no entry; naming an ordinary "
+        "network too limits printers to it.",
     )
     check_interval_s: int = option(60, "Seconds between looks at an idle printer's state.", low=5, high=3600)
     connect_timeout_s: int = option(5, "Seconds a connection to a printer may take.", low=1, high=60)

@@ -51,6 +51,7 @@ class PeopleRules:
     default_profile: str
     site: str = "main"
     strip_domains: bool = True
+    mail_domain: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,22 +155,49 @@ class PeopleDesk:
     async def create_at_first_print(self, name: str) -> Person:
         """A person for a name seen for the first time: default profile, a PIN, no way to sign in yet.
 
-        Two first jobs at once make one person.
+        Where the site says in which domain people have their mail, a link to choose a password goes there. Two first
+        jobs at once make one person.
 
         Raises:
             BadName: it cannot be a network name.
         """
         clean = self._normalised(name)
-        new = self._new(PersonDraft(clean), name=clean, pin=await self._pin(AUTO), origin="first-print")
+        draft = PersonDraft(clean, email=self._mail_of(clean))
+        new = self._new(draft, name=clean, pin=await self._pin(AUTO), origin="first-print")
         unit = Unit()
         self._append(unit, new, actor="system")
         try:
-            return await self._write(unit, new)
+            person = await self._write(unit, new)
         except (NameTaken, UnitRefused):
-            person = await self.store.by_name(clean)
-            if person is None:
+            known = await self.store.by_name(clean)
+            if known is None:
                 raise
+            return known
+        if person.email:
+            await self._credentials.send_link(person.id, actor="system")
+        return person
+
+    async def change(
+        self, person: Person, *, display_name: str | None = None, email: str | None = None, actor: str
+    ) -> Person:
+        """Another full name or mail address; None leaves it. Links already mailed stay good.
+
+        Raises:
+            BadName: not as typed.
+        """
+        shown = person.display_name if display_name is None else names.printable(display_name, what="a full name")
+        address = person.email if email is None else names.email_address(email)
+        changed = {"display_name": shown != person.display_name, "email": address != person.email}
+        if not any(changed.values()):
             return person
+        now = self._clock.now_us()
+        unit = Unit()
+        self.store.set_contact(unit, person, display_name=shown, email=address)
+        unit.event(Event("user.changed", person.public_id, person.id), now)
+        detail: dict[str, object] = {"changed": [key for key, is_new in changed.items() if is_new]}
+        unit.audit(actor=actor, action="user.changed", subject=person.public_id, detail=detail, at_us=now)
+        await self._db.commit(unit)
+        return await self.find(person.public_id)
 
     async def disable(self, person: Person, *, actor: str) -> Person:
         """Nobody signs in as this person any more; every session, stream and mailed link ends now."""
@@ -212,6 +240,15 @@ class PeopleDesk:
     # ----- inside -----
     def _normalised(self, name: str) -> str:
         return names.normalise(name, strip_domains=self._rules.strip_domains)
+
+    def _mail_of(self, name: str) -> str:
+        """Where somebody of this network name has mail; empty where the site does not say, or it cannot be one."""
+        if not self._rules.mail_domain:
+            return ""
+        try:
+            return names.email_address(f"{name.partition('@')[0]}@{self._rules.mail_domain}")
+        except names.BadName:
+            return ""
 
     def _new(self, draft: PersonDraft, *, name: str, pin: str, origin: Origin) -> NewPerson:
         return NewPerson(

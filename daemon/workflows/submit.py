@@ -37,6 +37,8 @@ FORMATS = {
 }
 """Document formats taken, with the bytes they begin with."""
 
+NOBODY = "anonymous"
+"""What a request without a name is from (RFC 8011 section 4.2.1): nobody whose account could be opened."""
 PDF_HEAD_BYTES = 1024
 CLAIM_CODE_DIGITS = 8
 TITLE_CHARS_MAX = 255
@@ -234,7 +236,7 @@ class Submit:
         if rule.believes == "code" or not submitter.claimed_name:
             return None
         person = await self._house.people.by_name(submitter.claimed_name)
-        if person is None and rule.may_create_people and may_create:
+        if person is None and rule.may_create_people and may_create and submitter.claimed_name != NOBODY:
             return await self._house.people.create_at_first_print(submitter.claimed_name)
         return None if person is None else await self._with_room(_active(person))
 

@@ -167,6 +167,25 @@ async def test_people_that_cannot_be_are_refused_by_name(site, body, status, cod
     assert (await site.local.get("/api/v1/users")).json()["items"] == []
 
 
+async def test_a_person_is_changed_and_gets_a_printer_address_of_their_own(site):
+    """Name and mail address change alone or together; a personal address prints as its person until the next one."""
+    made = (await site.local.post("/api/v1/users", json={"name": "ben", "display_name": "Ben"})).json()
+    changed = (await site.local.patch("/api/v1/users/ben", json={"email": "ben@example.org"})).json()
+    assert (changed["email"], changed["display_name"]) == ("ben@example.org", "Ben")
+    assert (await site.local.patch("/api/v1/users/ben", json={"email": "a\nb"})).status_code == 400
+    assert (await site.local.patch("/api/v1/users/ben", json={"pin": "1"})).status_code == 400
+    first = (await site.local.post("/api/v1/users/ben/address")).json()
+    second = (await site.local.post("/api/v1/users/ben/address")).json()
+    assert first["user_id"] == made["user_id"]
+    assert first["urls"]["ipps"].startswith("ipps://localhost:")
+    spent, good = (each["urls"]["ipp"].rpartition("/ipp/p/")[2] for each in (first, second))
+    assert await site.parts.tokens.personal(spent) is None
+    assert (await site.parts.tokens.personal(good)).name == "ben"
+    rows = await site.parts.db.read("SELECT action, detail FROM audit ORDER BY id")
+    assert {"user.changed", "address.made"} <= {row["action"] for row in rows}
+    assert not any(good in row["detail"] for row in rows)
+
+
 async def test_a_taken_name_or_pin_is_a_conflict(site):
     """The second of one name or PIN is refused, whatever its spelling."""
     await site.local.post("/api/v1/users", json={"name": "anna", "pin": "482913"})

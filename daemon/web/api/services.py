@@ -29,6 +29,7 @@ class Health:
 class ApiServices:
     """Everything behind /api/v1.
 
+    `personal_urls` gives the printer addresses of a secret personal path.
     `release` is None in a process that is not the daemon: nothing could deliver. `metrics` renders Prometheus text.
     """
 
@@ -41,6 +42,7 @@ class ApiServices:
     accounts: Accounts
     tokens: Tokens
     release: Release | None
+    personal_urls: Callable[[str], dict[str, str]]
     health: Callable[[], Awaitable[Health]]
     metrics: Callable[[], Awaitable[bytes]] | None = None
     status: Callable[[], Awaitable[dict[str, Any]]] | None = None

@@ -39,6 +39,15 @@ class NewUser(BaseModel):
     roles: list[Annotated[str, Field(max_length=64)]] = Field(default_factory=list, max_length=16)
 
 
+class UserChange(BaseModel):
+    """What to change about a person."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    display_name: str | None = Field(None, max_length=256)
+    email: str | None = Field(None, max_length=256)
+
+
 class NewPassword(BaseModel):
     """Either a new secret or `link`: true, which mails a link to choose one."""
 
@@ -95,6 +104,21 @@ async def add_user(services: Services, actor: Writes, new: NewUser) -> dict[str,
 async def show_user(services: Services, _actor: Reads, user: str) -> dict[str, Any]:
     """One person, by id or network name."""
     return await _show(services, await services.people.find(user))
+
+
+@router.patch("/{user}")
+async def change_user(services: Services, actor: Writes, user: str, change: UserChange) -> dict[str, Any]:
+    """Change the full name or the mail address; what is left out stays."""
+    person = await services.people.find(user)
+    return await _show(services, await services.people.change(person, **change.model_dump(), actor=actor.name))
+
+
+@router.post("/{user}/address")
+async def new_address(services: Services, actor: SetsPasswords, user: str) -> dict[str, Any]:
+    """A secret printer address that prints as this person; shown once, and the one before stops working."""
+    person = await services.people.find(user)
+    secret = await services.tokens.new_address(person.id, public_id=person.public_id, actor=actor.name)
+    return {"user_id": person.public_id, "name": person.name, "urls": services.personal_urls(secret)}
 
 
 @router.post("/{user}/disable")

@@ -89,20 +89,24 @@ def parse_uri(uri: str) -> Target:
 def is_allowed(address: Address, allow_networks: Sequence[Network] = ()) -> bool:
     """True if a printer may live at this address.
 
-    Without `allow_networks` any ordinary host may be one; with them only hosts in one of them.
+    Loopback and link-local only where a listed network lies inside them. Any ordinary host may be one, unless the list
+    names ordinary networks: then only hosts in those. A list of special networks alone takes nothing away.
     """
     inner = _embedded(address)
     if inner is not None:
         return is_allowed(inner, allow_networks)
     if _holder(address, NEVER) is not None:
         return False
-    special = _holder(address, SPECIAL)
-    if special is None:
-        return not allow_networks or _holder(address, allow_networks) is not None
-    return any(
-        network.version == special.version and address in network and network.prefixlen >= special.prefixlen
-        for network in allow_networks
-    )
+    if _holder(address, SPECIAL) is not None:
+        return _holder(address, [network for network in allow_networks if _is_special(network)]) is not None
+    ordinary = [network for network in allow_networks if not _is_special(network)]
+    return not ordinary or _holder(address, ordinary) is not None
+
+
+def _is_special(network: Network) -> bool:
+    """Whether it lies within loopback or link-local."""
+    special = _holder(network.network_address, SPECIAL)
+    return special is not None and network.prefixlen >= special.prefixlen
 
 
 def _holder(address: Address, networks: Sequence[Network]) -> Network | None:
@@ -136,7 +140,8 @@ async def resolve(target: Target, allow_networks: Sequence[Network] = ()) -> tup
     addresses = tuple(dict.fromkeys(str(info[4][0]) for info in found))
     for text in addresses:
         if not is_allowed(ipaddress.ip_address(text.partition("%")[0]), allow_networks):
-            raise AddressForbidden(f"{target.host} is at an address that is not allowed for printers", host=target.host)
+            message = f"{target.host} is at an address that is not allowed for printers: see [printers] allow_networks"
+            raise AddressForbidden(message, host=target.host)
     return addresses
 
 

@@ -176,7 +176,7 @@ def test_people_and_accounts_without_a_daemon(house, monkeypatch):
 def test_a_terminal_begins_with_the_printer_named_first(house):
     """The order of `--printer` is kept: the first is the one preselected on the screen, whatever the names."""
     for name in ("alpha", "zulu", "mike"):
-        house.json("printer", "add", name, "--uri", f"ipp://192.0.2.1/{name}")
+        house.json("printer", "add", name, "--uri", f"ipp://127.0.0.1:9/{name}")
     house.json("terminal", "add", "hall", "--printer", "zulu", "--printer", "alpha", "--printer", "mike")
     assert house.json("terminal", "show", "hall")["printers"] == ["zulu", "alpha", "mike"]
 

@@ -11,6 +11,7 @@ from daemon.devices.raw_client import RawClient
 from daemon.devices.targets import is_allowed, parse_networks, parse_uri, resolve
 from daemon.devices.trust import parse_tls
 from daemon.kernel.errors import BadInput
+from daemon.settings.server import Printers
 
 PIN = "ab" * 32
 NEVER = [
@@ -45,6 +46,15 @@ def test_ordinary_addresses_unless_a_list_leaves_them_out(text):
     assert is_allowed(address)
     assert is_allowed(address, EVERYTHING)
     assert not is_allowed(address, parse_networks(["192.0.2.0/24"]))
+    assert not is_allowed(address, parse_networks(["192.0.2.0/24", "127.0.0.0/8"]))
+
+
+@pytest.mark.parametrize("text", ORDINARY)
+def test_the_default_list_allows_every_ordinary_address(text):
+    """The setting's default names loopback only: it adds loopback and takes no printer of the house away."""
+    address = ipaddress.ip_address(text)
+    assert is_allowed(address, parse_networks(Printers().allow_networks))
+    assert is_allowed(ipaddress.ip_address("127.0.0.1"), parse_networks(Printers().allow_networks))
 
 
 @pytest.mark.parametrize(

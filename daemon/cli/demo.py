@@ -102,7 +102,7 @@ async def _serve(house: DemoHouse, *, as_json: bool, is_temporary: bool) -> None
 
 def _say_ready(house: DemoHouse, screen: str) -> None:
     people = [{"name": p.name, "pin": p.pin, "password": p.secret} for p in house.people]
-    printers = [{"name": n, "uri": p.uri, "folder": str(p.folder)} for n, p in house.printers.items()]
+    printers = [{"name": n, "uri": p.uri, "folder": str(p.folder)} for n, p in house.visible_printers.items()]
     urls = {**house.urls, "kiosk": screen}
     say_json({"event": "ready", "urls": urls, "people": people, "printers": printers, "state": str(house.state)})
 
@@ -116,7 +116,7 @@ def _introduce(house: DemoHouse, screen: str, *, is_temporary: bool) -> None:
         say(f"  and sign in as {person.display_name:<11} PIN {person.pin}, then keypad password {person.secret}")
     say()
     say("Jobs are waiting there: touch one to change it, or print all. They come out as files in")
-    for printer in house.printers.values():
+    for printer in house.visible_printers.values():
         say(f"  {printer.folder}")
     say()
     say("To print something of your own, as anna or ben (any client works; these are for CUPS):")

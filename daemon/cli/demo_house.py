@@ -25,13 +25,18 @@ from daemon.system import SystemClock, SystemDice
 READY_S = 30.0
 STOP_S = 8.0
 PORT_DEFAULT = 8630
-PORTS_USED = (0, 1, 2, 3, SIMULATED_OFFSET, SIMULATED_OFFSET + 1)
+PORTS_USED = (0, 1, 2, 3, SIMULATED_OFFSET, SIMULATED_OFFSET + 1, SIMULATED_OFFSET + 2)
 BASES_TRIED = 40
 PAGE_MS = 150
 PRINTERS = (
     ("Hall", Model(name="Hall", location="Ground floor")),
     ("Archive", Model(name="Archive", is_color=False, location="Basement")),
 )
+SINK = ("Sink", Model(name="Sink", location="Nowhere", media_wait_s=30.0))
+"""Takes what the acceptance queue passes on at once, for conformance runs (docs/conformance.md); costs nothing."""
+SINK_SITE = "acceptance"
+SINK_TARIFF = "free"
+SINK_PAGE_MS = 1
 PEOPLE = (("anna", "Anna Berg"), ("ben", "Ben Okafor"))
 TERMINAL = "hall-terminal"
 PIN_BYTES = 4
@@ -48,6 +53,13 @@ keypad_password = true
 [kiosk]
 preview = true
 
+[queues.findme]
+title = "Find me"
+
+[queues.acceptance]
+title = "Acceptance"
+auto_release = "Sink"
+
 [profiles.standard]
 title = "Demo"
 
@@ -57,6 +69,15 @@ unit = "EUR"
 amount = "10.00"
 period = "monthly"
 cap = "20.00"
+"""
+
+FREE = """# Prints cost nothing in money.
+title = "Free"
+currency = "EUR"
+
+[media.default]
+grey = 0
+colour = 0
 """
 
 
@@ -130,6 +151,11 @@ class DemoHouse:
         self.urls: dict[str, str] = {}
         self.settings: Settings
 
+    @property
+    def visible_printers(self) -> dict[str, SimulatedPrinter]:
+        """Those somebody can walk up to."""
+        return {name: printer for name, printer in self.printers.items() if name != SINK[0]}
+
     async def open(self) -> bool:
         """Start printers and daemon, and make sure of people, printers and the terminal; whether it is new."""
         is_new = not self.state.exists()
@@ -138,6 +164,7 @@ class DemoHouse:
             extra = self.state / "conf.d"
             extra.mkdir()
             (extra / "demo.toml").write_text(CONFIG, "utf-8")
+            (self.state / "tariffs" / f"{SINK_TARIFF}.toml").write_text(FREE, "utf-8")
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.settings = load(self.state / CONFIG_NAME)
         self.base_port = self.settings.server.base_port
@@ -170,10 +197,11 @@ class DemoHouse:
             shutil.rmtree(path, ignore_errors=True)
 
     async def _start_printers(self) -> None:
-        for index, (name, model) in enumerate(PRINTERS):
+        for index, (name, model) in enumerate((*PRINTERS, SINK)):
+            page_ms = SINK_PAGE_MS if name == SINK[0] else PAGE_MS
             port = self.base_port + SIMULATED_OFFSET + index
             folder = self.printed / name.lower()
-            printer = SimulatedPrinter(folder, clock=SystemClock(), model=model, page_ms=PAGE_MS, port=port)
+            printer = SimulatedPrinter(folder, clock=SystemClock(), model=model, page_ms=page_ms, port=port)
             try:
                 await printer.start()
             except OSError as error:
@@ -185,6 +213,8 @@ class DemoHouse:
         for name, printer in self.printers.items():
             if name not in known:
                 body = {"name": name, "uri": printer.uri, "location": printer.model.location}
+                if name == SINK[0]:
+                    body |= {"site": SINK_SITE, "tariff": SINK_TARIFF}
                 await api.post("/printers", body)
         here = {item["name"]: item for item in (await api.get("/users"))["items"]}
         for person in self.people:

@@ -210,10 +210,11 @@ class Printers:
         return printer
 
     async def alternatives(self, printer: Printer) -> list[dict[str, str]]:
-        """Other printers that were able to print when last asked, those of the same site and place first."""
-        others = [p for p in await self._store.page() if p.id != printer.id and p.state in ("idle", "processing")]
+        """Other printers of the site that were able to print when last asked, those of the same place first."""
+        near = [p for p in await self._store.page() if p.id != printer.id and p.site == printer.site]
+        others = [p for p in near if p.state in ("idle", "processing")]
         usable = [p for p in others if p.is_accepting and not blocking_reasons(p.state, p.reasons)]
-        usable.sort(key=lambda p: (p.site != printer.site, p.location != printer.location, p.state != "idle", p.name))
+        usable.sort(key=lambda p: (p.location != printer.location, p.state != "idle", p.name))
         return [{"printer_id": p.public_id, "name": p.name, "location": p.location} for p in usable[:ALTERNATIVES_MAX]]
 
     async def life_count(self, printer: Printer) -> int | None:

@@ -158,7 +158,8 @@ def _print(state: State, event: Act, _now_s: float) -> Step:
     if not ids:
         return state, ()
     codes = {job_id: code for job_id, code in state.codes.items() if job_id in ids}
-    release = Release(event.key, ordered(state, ids), state.printer_id, changes_of(state, ids), codes)
+    total = state.quote.get("total") if state.quote is not None and ids == state.chosen else None
+    release = Release(event.key, ordered(state, ids), state.printer_id, changes_of(state, ids), codes, total)
     return replace(state, chosen=ids, busy="release", pending=release, notice=None), (release,)
 
 

@@ -60,7 +60,9 @@ def _request(effect: Effect) -> tuple[str, dict[str, Any]]:
         return "/quote", body | _at(effect.printer_id)
     if isinstance(effect, Release):
         body = {"job_ids": list(effect.job_ids), "changes": dict(effect.changes), "key": effect.key}
-        return "/release", body | _at(effect.printer_id) | ({"codes": dict(effect.codes)} if effect.codes else {})
+        body |= {"codes": dict(effect.codes)} if effect.codes else {}
+        body |= {"total": dict(effect.total)} if effect.total else {}
+        return "/release", body | _at(effect.printer_id)
     if isinstance(effect, Delete):
         return "/delete", {"job_ids": list(effect.job_ids)}
     if isinstance(effect, Undo):

@@ -185,6 +185,8 @@ class Release:
     printer_id: str
     changes: Json
     codes: Json
+    total: Json | None = None
+    """The price on the screen when the person said yes."""
 
 
 @dataclass(frozen=True, slots=True)

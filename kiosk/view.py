@@ -21,7 +21,7 @@ JOB_KEYS = (
     "media", "price", "state", "reasons", "created_at", "held_until", "preparing", "problem", "needs_code", "may",
     "uncertain", "preview",
 )  # fmt: skip
-NOTICE_KEYS = ("needed", "available", "fits", "alternatives", "charged", "retry_after_s", "details", "printer")
+NOTICE_KEYS = ("needed", "available", "total", "fits", "alternatives", "charged", "retry_after_s", "details", "printer")
 """What of a refusal's data the screen may show."""
 
 

@@ -18,7 +18,7 @@ from daemon.db.unit import Unit
 from daemon.jobs.delivery_store import DeliveryLeg, NewDelivery
 from daemon.jobs.lifecycle import Happening, advance
 from daemon.kernel.clock import US_PER_S
-from daemon.kernel.errors import BadInput, Forbidden, Refusal, Unavailable
+from daemon.kernel.errors import BadInput, Conflict, Forbidden, Refusal, Unavailable
 from daemon.kernel.events import Event
 from daemon.kernel.ids import derived_key, new_id, request_digest
 from daemon.kernel.money import Amount
@@ -52,7 +52,10 @@ PROMISED = "promised"
 
 @dataclass(frozen=True, slots=True)
 class ReleaseRequest:
-    """Who wants which jobs on which printer. `key` is the caller's idempotency key; `actor` goes into the audit."""
+    """Who wants which jobs on which printer. `key` is the caller's idempotency key; `actor` goes into the audit.
+
+    `expected_total`: the price its person was shown; another price by now is told before anything is reserved.
+    """
 
     person_id: int
     job_ids: tuple[str, ...]
@@ -63,6 +66,7 @@ class ReleaseRequest:
     changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     codes: Mapping[str, str] = field(default_factory=dict, repr=False)
     cost_cap: int | None = None
+    expected_total: Amount | None = None
     needs_codes: bool = True
     waits_for_media: bool = False
 
@@ -105,6 +109,12 @@ class CostCap(Forbidden):
     """More than a session of this kind may spend; sign in with the password for more."""
 
     code = "cost-cap"
+
+
+class PriceChanged(Conflict):
+    """Not the price the person was shown; `data["total"]` is the new one. Nothing was charged."""
+
+    code = "price-changed"
 
 
 class Release:
@@ -153,6 +163,7 @@ class Release:
         """Reserves and starts a selection, all of it or nothing; repeated with the same key it answers the same.
 
         Raises:
+            PriceChanged: it costs something else than `expected_total` says.
             InsufficientFunds: with needed, available and what fits; PrinterStopped, PrinterUnreachable: with
             alternatives; CannotPrint, WrongCode, HeldUntil, StillReading, CannotHappen, NotFound. Nothing is charged
             by any of them.
@@ -261,16 +272,18 @@ class Release:
         digest: bytes,
     ) -> tuple[Unit, list[str], str]:
         house, now = self._house, self._house.clock.now_us()
+        total = sum(p.priced.price.value for p in planned)
+        due = Amount(self._prices.unit_shown(person), total)
+        if request.expected_total not in (None, due):
+            raise PriceChanged("The price has changed. Nothing was charged.", total=due.to_json())
         selection = self._select(person, await house.ledger.accounts(person.id), planned)
         if selection.shortage is not None:
             raise InsufficientFunds.of(selection.shortage, fits=selection.fits)
-        total = sum(p.priced.price.value for p in planned)
         if request.cost_cap is not None and total > request.cost_cap:
             raise CostCap("Sign in with your password for a release of this size.", cap=request.cost_cap)
         release_id = new_id(house.dice)
-        amount = Amount(self._prices.unit_shown(person), total).to_json()
         items = [{"job_id": p.job.public_id, "price": p.priced.price.to_json(), "state": "processing"} for p in planned]
-        answer = json.dumps({"release_id": release_id, "items": items, "total": amount})
+        answer = json.dumps({"release_id": release_id, "items": items, "total": due.to_json()})
         unit = Unit(key=key, digest=digest, answer=answer)
         deliveries = [
             self._promise(unit, request, printer, one, legs=legs, now=now)
@@ -349,7 +362,10 @@ def _ready_for(printer: Printer, request: ReleaseRequest) -> Printer:
 def _identity(request: ReleaseRequest) -> tuple[bytes, bytes]:
     key = derived_key("release", str(request.person_id), request.key)
     changes = json.dumps(request.changes, sort_keys=True, default=dict)
-    return key, request_digest(*sorted(request.job_ids), str(request.printer_id), changes)
+    parts = [*sorted(request.job_ids), str(request.printer_id), changes]
+    if request.expected_total is not None:
+        parts.append(json.dumps(request.expected_total.to_json(), sort_keys=True))
+    return key, request_digest(*parts)
 
 
 def _result(answer: str) -> ReleaseResult:

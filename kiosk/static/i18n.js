@@ -65,7 +65,10 @@ export const clock = () => new Intl.DateTimeFormat(language, { hour: "numeric", 
 /** A refusal's title and what to do next; a code without a text gets the general one. */
 export function refusal(code, data = {}) {
   const key = has(`refusal.${code}`) ? code : "unknown";
-  const values = { needed: money(data.needed), available: money(data.available), n: data.retry_after_s ?? 0, code };
+  const { needed, available, total } = data;
+  const values = {
+    needed: money(needed), available: money(available), total: money(total), n: data.retry_after_s ?? 0, code,
+  };
   return { title: t(`refusal.${key}`, values), next: t(`refusal.${key}.next`, values) };
 }
 

@@ -64,7 +64,11 @@ async def test_a_job_is_seen_priced_released_and_followed(hall, tmp_path):
         quoted = await link.post("/quote", {"job_ids": [job.public_id], "changes": change}, session=token)
         assert quoted["enough"] is True
         assert quoted["items"][0]["sheets"] == 2
-        body = {"job_ids": [job.public_id], "changes": change, "key": "tap-1"}
+        body = {"job_ids": [job.public_id], "changes": change, "key": "tap-1", "total": quoted["total"]}
+        dearer = body | {"key": "tap-0", "total": quoted["total"] | {"amount": quoted["total"]["amount"] + 1}}
+        changed = await _refused(link.post("/release", dearer, session=token), "price-changed", 409)
+        assert (changed["charged"], changed["total"]) == (False, quoted["total"])
+        assert (await link.get("/jobs", session=token))["balance"] == listed["balance"]
         released = await link.post("/release", body, session=token)
         assert released["items"][0]["price"] == quoted["items"][0]["price"]
         assert await link.post("/release", body, session=token) == released
@@ -392,6 +396,9 @@ async def test_bad_requests_are_answered_as_such(hall, tmp_path):
             ("/session", {"raw": "1" * 600, "reader": 5}, {"raw", "reader"}),
             ("/release", {"job_ids": [], "key": "", "codes": [], "changes": 5}, {"job_ids", "key", "codes", "changes"}),
             ("/release", {"job_ids": ["x"] * 201, "key": "k"}, {"job_ids"}),
+            ("/release", {"job_ids": ["x"], "key": "k", "total": 3}, {"total"}),
+            ("/release", {"job_ids": ["x"], "key": "k", "total": {"unit": "pages", "amount": 1.5}}, {"total"}),
+            ("/release", {"job_ids": ["x"], "key": "k", "total": {"unit": "EUR", "amount": 1, "scale": 2}}, {"total"}),
             ("/quote", {"job_ids": [1]}, {"job_ids"}),
             (
                 "/quote",

@@ -313,6 +313,18 @@ def test_too_little_money_chooses_what_fits(kiosk) -> None:
     assert shown["busy"] == ""
 
 
+def test_the_price_on_the_screen_goes_with_the_release(kiosk) -> None:
+    """The daemon learns what the person saw; while a new price is being asked for, nothing is claimed."""
+    kiosk.sign_in(a_job("a"), a_job("b"))
+    shown = kiosk.view()["totals"]["total"]
+    (release,) = kiosk.do("print", key="k")
+    assert shown is not None
+    assert release.total == shown
+    kiosk.refuse(release, "price-changed", total=EUR, charged=False)
+    assert kiosk.view()["notice"]["data"]["total"] == EUR
+    assert kiosk.view()["busy"] == "jobs"
+
+
 def test_a_stale_release_fetches_the_list_again(kiosk) -> None:
     """Released elsewhere meanwhile: the list is up to date before the next try."""
     kiosk.sign_in(a_job("a"))

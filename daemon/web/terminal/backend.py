@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from daemon.auth.identity import Session
     from daemon.auth.terminals import Terminal
+    from daemon.kernel.money import Amount
     from daemon.wire.messages import JobEventJson, JobsJson, PrinterJson, QuoteJson
 
 
@@ -45,8 +46,12 @@ class Backend(Protocol):
         changes: Mapping[str, Mapping[str, Any]],
         codes: Mapping[str, str],
         key: str,
+        total: Amount | None = None,
     ) -> dict[str, Any]:
-        """Print: all of it reserved in one write, or nothing; the same key answers the same."""
+        """Print: all of it reserved in one write, or nothing; the same key answers the same.
+
+        `total`: the price on the screen; another one by now refuses as `price-changed`.
+        """
         ...
 
     async def delete(self, session: Session, job_ids: Sequence[str]) -> int:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from daemon.kernel.errors import BadInput
+from daemon.kernel.money import AMOUNT_MAX, Amount, unit_of
 
 IDS_MAX = 200
 ID_CHARS_MAX = 64
@@ -76,6 +77,21 @@ class Fields:
                 if not (is_word or is_copies):
                     self._wrong(f"changes.{job_id}.{key}"[:120], "cannot be changed like this")
         return dict(value)
+
+    def amount(self, key: str) -> Amount | None:
+        """An amount as every answer prints it (`unit`, `amount`, and its `scale` if given); None where absent."""
+        value = self._value.get(key)
+        if value is None:
+            return None
+        try:
+            unit, steps = unit_of(value["unit"]), value["amount"]
+            is_good = isinstance(steps, int) and not isinstance(steps, bool) and abs(steps) <= AMOUNT_MAX
+            if is_good and value.get("scale", unit.scale) == unit.scale:
+                return Amount(unit, steps)
+        except (TypeError, KeyError, ValueError, AttributeError):
+            pass
+        self._wrong(key, "must be an amount: unit, amount, scale")
+        return None
 
     def done(self) -> None:
         """End of the reading.

@@ -183,6 +183,7 @@ class HouseBackend:
         changes: Mapping[str, Mapping[str, Any]],
         codes: Mapping[str, str],
         key: str,
+        total: Amount | None = None,
     ) -> dict[str, Any]:
         """Print: all of it reserved in one write, or nothing; the same key answers the same."""
         printer = await self._printer(terminal, printer_id)
@@ -196,6 +197,7 @@ class HouseBackend:
                 terminal_id=terminal.id,
                 changes=changes,
                 codes=codes,
+                expected_total=total,
                 cost_cap=await self._cost_cap(session),
             )
         )

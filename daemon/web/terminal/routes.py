@@ -158,17 +158,24 @@ async def quote(call: Call) -> Response:
 
 
 async def release(call: Call) -> Response:
-    """POST release."""
+    """POST release. With `total`, the price on the screen: another one by now is refused, nothing charged."""
     fields = call.fields
     job_ids, changes, codes = fields.ids("job_ids"), fields.changes(), fields.texts("codes")
     printer_id = fields.text("printer_id", most=ID_CHARS_MAX, needed=False)
-    key = fields.text("key", most=KEY_CHARS_MAX)
+    key, total = fields.text("key", most=KEY_CHARS_MAX), fields.amount("total")
     fields.done()
     _needs(call, "release")
     if changes:
         _needs(call, "change")
     answer = await call.services.backend.release(
-        call.signed_in, call.terminal, job_ids=job_ids, printer_id=printer_id, changes=changes, codes=codes, key=key
+        call.signed_in,
+        call.terminal,
+        job_ids=job_ids,
+        printer_id=printer_id,
+        changes=changes,
+        codes=codes,
+        key=key,
+        total=total,
     )
     return ok(answer, status=202)
 

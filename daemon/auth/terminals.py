@@ -155,9 +155,14 @@ class Terminals:
             raise TerminalRefused(f"a terminal's name has 1 to {NAME_CHARS_MAX} printable characters")
         if policy not in POLICIES:
             raise TerminalRefused(f"no policy {policy!r}: use one of {', '.join(POLICIES)}")
-        ids = await self._store.printer_ids(printers)
-        if len(ids) != len(printers) or not ids:
-            raise NotFound("there is no such printer")
+        if not printers:
+            raise NotFound("a terminal stands at one printer at least")
+        ids = []
+        for printer in printers:
+            found = await self._store.printer_ids([printer])
+            if not found:
+                raise NotFound(f"there is no printer {printer!r}")
+            ids += found
         public_id = new_id(self._dice)
         now = self._clock.now_us()
         unit = Unit()

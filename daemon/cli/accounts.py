@@ -13,7 +13,7 @@ from daemon.cli.output import amount_text, say, say_json, table
 
 COLUMNS = {
     "pot": "POT", "kind": "KIND", "available": "AVAILABLE", "balance": "BALANCE", "reserved": "RESERVED",
-    "limit": "LIMIT", "next_grant_at": "NEXT GRANT",
+    "limit": "DOWN TO", "next_grant_at": "NEXT GRANT",
 }  # fmt: skip
 STATEMENT = {
     "at": "WHEN", "kind": "WHAT", "pot": "POT", "amount": "AMOUNT", "balance_after": "BALANCE", "reason": "WHY",

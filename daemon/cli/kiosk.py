@@ -31,7 +31,7 @@ COMMANDS = (
         ("kiosk", "enrol"),
         "Give this terminal its own key, once, with the code from `terminal add` on standard input.",
         enrol,
-        ("holdfast kiosk enrol --daemon https://print.example.org:8632 --code - --dir /var/lib/holdfast-kiosk",),
+        ("holdfast kiosk enrol --daemon https://print.example.org --code - --dir /var/lib/holdfast-kiosk/terminal",),
         (
             argument("--daemon", required=True, metavar="URL", help="the daemon's https address"),
             argument("--code", required=True, metavar="-", help="always -: the code comes on standard input"),
@@ -43,6 +43,6 @@ COMMANDS = (
         ("kiosk", "run"),
         "Serve the touch screen on loopback and read cards.",
         run,
-        ("holdfast kiosk run --config /var/lib/holdfast-kiosk/kiosk.toml",),
+        ("holdfast kiosk run --config /var/lib/holdfast-kiosk/terminal/kiosk.toml",),
     ),
 )

@@ -31,7 +31,7 @@ def add(context: Context) -> int:
         say_json(made)
         return OK
     say(f"Enrol it before {made['expires_at']}; the code works once. On the terminal, type:")
-    say(f"  holdfast kiosk enrol --daemon {made['daemon_url']} --code - --dir /var/lib/holdfast-kiosk")
+    say(f"  holdfast kiosk enrol --daemon {made['daemon_url']} --code - --dir /var/lib/holdfast-kiosk/terminal")
     say(f"and then the code: {made['code']}")
     return OK
 

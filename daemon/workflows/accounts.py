@@ -11,6 +11,8 @@ from daemon.accounting.books import Books
 from daemon.accounting.grant_store import GrantStore
 from daemon.accounting.store import LedgerStore
 from daemon.db.database import Database
+from daemon.db.unit import UnitRefused
+from daemon.db.writer import FUNDS_CODE
 from daemon.kernel.clock import Clock, rfc3339
 from daemon.kernel.errors import BadInput, NotFound
 from daemon.kernel.money import Amount, parse_amount, unit_of
@@ -84,7 +86,13 @@ class Accounts:
         change = self._ledger.adjustment(
             account, amount=steps, reason=why, actor=actor, key=key, at_us=self._clock.now_us()
         )
-        outcome = await self._db.commit(change)
+        try:
+            outcome = await self._db.commit(change)
+        except UnitRefused as refused:
+            if refused.code != FUNDS_CODE:
+                raise
+            message = f"{person.name} has less than that in {account.pot}; nothing was changed"
+            raise UnitRefused(message, code=refused.code, **refused.data) from refused
         answer = json.loads(outcome.answer)
         return {"transfer_id": answer["transfer_id"], "balance": Amount(unit, answer["balance"]).to_json()}
 

@@ -162,9 +162,10 @@ def _failed(error: Refusal | Unavailable, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps({"error": {"code": error.code, "message": error.message, "details": details}}))
     else:
-        print(error.message, file=sys.stderr)
+        print(f"holdfast: {error.message}", file=sys.stderr)
         for item in details:
-            print(f"  {item['file']}:{item['line']}: {item['key']}: {item['message']}", file=sys.stderr)
+            place = f"{item['file']}:{item['line']}" if item["line"] else item["file"]
+            print("  " + ": ".join(part for part in (place, item["key"], item["message"]) if part), file=sys.stderr)
     if isinstance(error, Unavailable):
         return EXIT_UNAVAILABLE
     return EXIT_USAGE if isinstance(error, BadInput) else EXIT_REFUSED

@@ -68,7 +68,10 @@ class Context:
         """
         path = self.config_path()
         if not path.is_file():
-            raise UsageError(f"{path} does not exist; `holdfast init --state {path.parent}` makes a new installation")
+            hint = f"`holdfast init --state {path.parent}` makes a new installation"
+            if self.options.command.state_words:
+                hint += f"; job states are {', '.join(self.options.command.state_words)}"
+            raise UsageError(f"{path} does not exist; {hint}")
         return path
 
 

@@ -64,6 +64,17 @@ async def test_a_job_is_held_with_both_reasons(front):
     assert front.house.documents[1][0] == len(PDF)
 
 
+async def test_a_value_of_the_wrong_type_is_a_bad_request(front):
+    """A tag the attribute's syntax does not know refuses the job, fidelity or not; a missing value does not."""
+    for job in ({"copies": build.keyword("two")}, {"sides": build.integer(2)}, {"page_ranges": build.text("1-2")}):
+        answer = await submit(front, job=job)
+        assert answer.code == Status.CLIENT_ERROR_BAD_REQUEST
+        assert set(answer.unsupported.attributes) == {name.replace("_", "-") for name in job}
+    assert front.house.jobs == {}
+    answer = await submit(front, job={"media": build.no_value()})
+    assert answer.code == Status.SUCCESSFUL_OK_IGNORED_OR_SUBSTITUTED_ATTRIBUTES
+
+
 async def test_every_advertised_operation_is_there_and_no_other(front):
     """operations-supported is what the front dispatches; Print-URI and Send-URI are not among them."""
     assert set(PRINTER_OPERATIONS) | set(JOB_OPERATIONS) == set(capability.OPERATIONS)

@@ -11,7 +11,7 @@ from daemon.web.ipp import capability, compression
 from daemon.web.ipp.call import Call, Unsupported
 from daemon.web.ipp.job_attributes import CREATED, job_attributes
 from daemon.web.ipp.owned import own_job
-from daemon.web.ipp.ticket_in import TicketIn, read_ticket
+from daemon.web.ipp.ticket_in import TicketIn, read_ticket, wrongly_typed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -88,6 +88,10 @@ def _new_job(call: Call) -> tuple[NewJob, TicketIn]:
         moved = call.operation.get(name)
         if moved is not None and name not in group:
             group.attributes[name] = moved
+    mistyped = wrongly_typed(group)
+    if mistyped:
+        text = f"a value of the wrong type: {', '.join(mistyped)}"
+        raise Unsupported(call, Status.CLIENT_ERROR_BAD_REQUEST, mistyped, text)
     wanted = read_ticket(group, call.queue)
     if call.operation.get("document-password") is not None:
         wanted.unsupported["document-password"] = Attribute("document-password", build.unsupported())

@@ -21,6 +21,7 @@ SIZE_TOLERANCE = 100
 """Hundredths of a millimetre by which a client's paper size may miss ours."""
 MARGIN_MAX = 10_000
 RANGES_MAX = 1000
+OUT_OF_BAND = range(0x10, 0x20)
 COLOR_MODES = ("auto", "color", "monochrome")
 NUMBER_UP = (1, 2, 4, 6, 9, 16)
 QUALITIES = (3, 4, 5)
@@ -73,6 +74,19 @@ def read_ticket(wanted: Group, queue: QueueView) -> TicketIn:
         key: fields.pop(key) for key in ("hold_until", "priority", "account_ref", "accounting_name") if key in fields
     }
     return TicketIn(ticket=Ticket(**fields), unsupported=unsupported, **extra)
+
+
+def wrongly_typed(wanted: Group) -> Attributes:
+    """Attributes a job can be created with whose values have a tag their registered syntax does not know.
+
+    Out-of-band values (RFC 8010 section 3.5.2: 0x10 to 0x1F) are no mistake of type; they are merely not supported.
+    """
+    found: Attributes = {}
+    for attribute in wanted:
+        tags = allowed_tags(attribute.name) if attribute.name in READERS else None
+        if tags is not None and any(v.tag not in tags and v.tag not in OUT_OF_BAND for v in attribute.values):
+            found[attribute.name] = attribute
+    return found
 
 
 def is_job_attribute(name: str) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from daemon.db import backup
 from daemon.db.backup import BackupRefused, BackupReport
 from daemon.db.lock import StateLock
 from daemon.settings import Settings
+from daemon.system import SystemClock
 
 KEYS_NAME = "keys"
 KEY_FILES_MAX = 10_000
@@ -60,13 +63,33 @@ def put_back(settings: Settings, file: Path, *, keys: str) -> dict[str, Any]:
     state = settings.state_dir
     unpacked = _unpack(state, Path(keys)) if keys else None
     try:
-        report = backup.restore(file, state / DATABASE_NAME)
+        actor = f"local:{os.getuid()}"
+        report, revival = backup.restore(file, state / DATABASE_NAME, at_us=SystemClock().now_us(), actor=actor)
         if unpacked is not None:
             _swap_keys(state, unpacked)
     finally:
         if unpacked is not None:
             shutil.rmtree(unpacked, ignore_errors=True)
-    return {**_shape(file, report), "before": str(state / f"{DATABASE_NAME}.before-restore")}
+    before = str(state / f"{DATABASE_NAME}.before-restore")
+    return {**_shape(file, report), "before": before, **revival.to_json()}
+
+
+def told(done: dict[str, Any]) -> Iterator[str]:
+    """What `put_back` did, in sentences."""
+    yield f"Restored from {done['file']}. What was there before is in {done['before']}."
+    ended = done["ended"]
+    yield (
+        f"Ended: {ended['sessions']} sessions, {ended['links']} mailed links, "
+        f"{ended['terminal_codes']} enrolment codes, {ended['mails']} mails not yet sent."
+    )
+    if done["withdrawn"] is None:
+        yield "The database that was there could not be read: what was withdrawn since the backup is valid again."
+    else:
+        kept = ", ".join(f"{count} {what}" for what, count in done["withdrawn"].items() if count)
+        yield f"Kept as in the database that was there (blocked, revoked, changed): {kept or 'nothing'}."
+    valid = done["valid"]
+    yield f"Look whether these should be valid. API tokens: {', '.join(valid['tokens']) or 'none'}."
+    yield f"Terminals: {', '.join(valid['terminals']) or 'none'}. Cards: {valid['cards']}."
 
 
 def _unpack(state: Path, archive: Path) -> Path:

@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING
 
 from daemon.db.lock import StateLock
 from daemon.db.migrate import SchemaDiffers, SchemaTooNew, migrations, schema_differences, version_of
+from daemon.db.revival import prevent
 from daemon.kernel.errors import Refusal, StorageFull
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from daemon.db.revival import Revival
 
 PAGES_PER_STEP = 2048
 PROBLEMS_MAX = 20
@@ -85,8 +88,10 @@ def check(path: Path) -> BackupReport:
         raise BackupRefused(f"{path.name} is not a good backup: {error}", details=[str(error)]) from error
 
 
-def restore(backup: Path, database: Path) -> BackupReport:
+def restore(backup: Path, database: Path, *, at_us: int, actor: str) -> tuple[BackupReport, Revival]:
     """Put a checked copy in the database's place; the database that was there is kept as `.before-restore`.
+
+    What was ended or withdrawn since the backup does not come back with it; see `daemon.db.revival`.
 
     Raises:
         BackupRefused: the copy is not good.
@@ -99,6 +104,7 @@ def restore(backup: Path, database: Path) -> BackupReport:
     try:
         partial.unlink(missing_ok=True)
         _copy(backup, partial)
+        revival = prevent(partial, replaced=database, at_us=at_us, actor=actor)
         check(partial)
         for suffix in ("", "-wal", "-shm"):
             # The log belongs to the old file: left behind, it would be replayed into the new one.
@@ -109,7 +115,7 @@ def restore(backup: Path, database: Path) -> BackupReport:
     finally:
         partial.unlink(missing_ok=True)
         lock.release()
-    return report
+    return report, revival
 
 
 def copy_keys(keys: Path, target: Path) -> int:

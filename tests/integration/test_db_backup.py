@@ -15,6 +15,12 @@ from daemon.db.database import Database
 from daemon.db.lock import StateLocked
 from tests.helpers.books import Books
 
+NOW_US = 1_900_000_000_000_000
+
+
+def restore(copy, path):
+    return backup.restore(copy, path, at_us=NOW_US, actor="local:0")
+
 
 async def test_backup_beside_a_writing_daemon(tmp_path):
     """A copy made under load is one moment of the ledger: it verifies, and writing went on."""
@@ -52,9 +58,9 @@ async def test_restore_brings_the_moment_back(tmp_path):
     backup.back_up(path, tmp_path / "copy.db")
     await books.adjust((await books.pots(ann))[0], 5)
     with pytest.raises(StateLocked):
-        backup.restore(tmp_path / "copy.db", path)
+        restore(tmp_path / "copy.db", path)
     await books.close()
-    backup.restore(tmp_path / "copy.db", path)
+    restore(tmp_path / "copy.db", path)
     books = await Books.open(path)
     assert [pot.balance for pot in await books.pots(ann)] == [10]
     await books.close()
@@ -81,7 +87,7 @@ async def test_bad_copy_is_refused(tmp_path, harm):
         connection.executescript(harm)
     before = path.read_bytes()
     with pytest.raises(backup.BackupRefused) as refused:
-        backup.restore(tmp_path / "copy.db", path)
+        restore(tmp_path / "copy.db", path)
     assert refused.value.data["details"]
     assert path.read_bytes() == before
 

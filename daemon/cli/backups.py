@@ -36,11 +36,14 @@ def make_backup(settings: Settings, file: Path, *, keys: str) -> dict[str, Any]:
     """Copy and check the database, and with `keys` the key files, beside a running daemon.
 
     Raises:
-        BackupRefused: a target exists, or the copy does not verify.
+        BackupRefused: a target exists or cannot be written, or the copy does not verify.
     """
-    report = backup.back_up(settings.state_dir / DATABASE_NAME, file)
-    if keys:
-        backup.copy_keys(settings.state_dir / KEYS_NAME, Path(keys))
+    try:
+        report = backup.back_up(settings.state_dir / DATABASE_NAME, file)
+        if keys:
+            backup.copy_keys(settings.state_dir / KEYS_NAME, Path(keys))
+    except OSError as error:
+        raise BackupRefused(f"{error.filename or file}: cannot be written: {error.strerror}") from error
     return {**_shape(file, report), "keys_file": str(Path(keys).absolute()) if keys else None}
 
 

@@ -70,8 +70,10 @@ def restore(context: Context) -> int:
         found = check_backup(Path(context.options.file))
         if context.as_json:
             say_json(found)
+        elif found["ok"]:
+            say(f"{found['file']}: good, {found['transfers']} transfers.")
         else:
-            say(f"{found['file']}: {'good' if found['ok'] else 'NOT GOOD'}, {found['transfers']} transfers.")
+            say(f"{found['file']}: NOT GOOD: {'; '.join(str(problem) for problem in found['problems'])}")
         return OK if found["ok"] else DIFFERENCE
     done = put_back(context.settings(), Path(context.options.file), keys=context.options.keys)
     if context.as_json:

@@ -62,6 +62,7 @@ async def _serve(parts: Parts, verbs: Verbs, *, ready: Callable[[dict[str, str]]
         # a tenth of a second each time.
         gc.collect()
         gc.freeze()
+        gc.enable()
         ready(parts.settings.urls())
         systemd.notify("READY=1")
         log.info("daemon.ready", urls=parts.settings.urls())

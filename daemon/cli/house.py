@@ -35,7 +35,9 @@ def init(context: Context) -> int:
 
 def daemon(context: Context) -> int:
     import asyncio
+    import gc
 
+    gc.disable()  # loading makes nothing to collect; `serve` sets the collector going when everything stands
     from daemon.app.run import serve
     from daemon.checks import check_installation
     from daemon.cli.logs import log_to_stderr

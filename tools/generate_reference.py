@@ -53,6 +53,7 @@ SHAPES: Mapping[str, tuple[str, str]] = {
         "balances are amounts",
     ),
     "account adjust": ("transfer_id balance", "the same for the same key"),
+    "account override": ("transfer_id changed_by available balance", "transfer_id null when nothing had to move"),
     "account statement": ("items[transfer_id at kind pot unit amount balance_after reason actor job] next", ""),
     "ledger verify": ("ok transfers head mismatches[table id expected found]", "exit 1 when not ok"),
     "ledger export": (
@@ -64,6 +65,10 @@ SHAPES: Mapping[str, tuple[str, str]] = {
     "init": ("state_dir config ca_file ca_sha256 urls[ipp ipps api kiosk] admin_token", "the token is printed once"),
     "daemon": ("event urls[ipp ipps api kiosk]", "one line on stdout when it serves: event is ready"),
     "backup": ("file ok bytes transfers schema_version keys_file", ""),
+    "restore": (
+        "file ok bytes transfers schema_version before ended{} withdrawn{} valid[tokens terminals cards]",
+        "withdrawn is null when the database that was there could not be read",
+    ),
     "restore --check": ("file ok bytes transfers problems[]", "exit 1 when not ok"),
     "demo --once": (
         "result job_id user printer pages impressions sheets price balance_before balance_after printed_file ledger",

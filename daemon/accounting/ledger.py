@@ -143,6 +143,11 @@ def adjustment_key(key: str) -> bytes:
     return derived_key("adjust", key)
 
 
+def override_key(key: str) -> bytes:
+    """Of an administrator's override of what is available, from the key the caller made."""
+    return derived_key("override", key)
+
+
 def refund_key(key: str) -> bytes:
     """Of an administrator's refund, from the key the caller made."""
     return derived_key("refund", key)

@@ -88,6 +88,24 @@ RECOVER = f"""INSERT INTO transfer({_COLUMNS})
     FROM account a JOIN account o ON o.kind='overrun' AND o.owner=a.owner AND o.pot='overrun' AND o.unit_id=a.unit_id
    WHERE a.id=:account_id AND {_SPENDABLE}>0 AND {_DEBT}>0
      AND NOT EXISTS(SELECT 1 FROM transfer t WHERE t.idempotency_key=:key)"""
+# An override: what is owed is covered and paid (RECOVER), then exactly `to` is left available; reserved money stays.
+_SHORT = f""":to-(a.credits_posted-a.debits_posted-a.debits_pending)
+    +coalesce((SELECT {_DEBT} FROM account o WHERE o.kind='overrun' AND o.owner=a.owner AND o.pot='overrun'
+                 AND o.unit_id=a.unit_id AND {_DEBT}>0), 0)"""
+_LONG = "a.credits_posted-a.debits_posted-a.debits_pending-:to"
+_FROM_HOUSE = """FROM account a JOIN account h ON h.owner='' AND h.kind='source' AND h.pot=:pot AND h.unit_id=a.unit_id
+   WHERE a.id=:account_id AND NOT EXISTS(SELECT 1 FROM transfer t WHERE t.idempotency_key=:key)"""
+GIVE_UP_TO = f"""INSERT INTO transfer({_COLUMNS})
+  SELECT :key, :digest, 0, 0, 'direct', a.unit_id, h.id, a.id, {_SHORT}, NULL, NULL, :at_us, NULL
+    {_FROM_HOUSE} AND {_SHORT}>0"""
+TAKE_DOWN_TO = f"""INSERT INTO transfer({_COLUMNS})
+  SELECT :key, :digest, 0, 0, 'direct', a.unit_id, a.id, h.id, {_LONG}, NULL, NULL, :at_us, NULL
+    {_FROM_HOUSE} AND {_LONG}>0"""
+OVERRIDDEN = """SELECT a.credits_posted-a.debits_posted AS balance,
+    a.credits_posted-a.debits_posted-a.debits_pending AS available,
+    coalesce((SELECT CASE WHEN t.debit_account_id=a.id THEN -t.amount ELSE t.amount END
+                FROM transfer t WHERE t.idempotency_key=:key), 0) AS moved
+  FROM account a WHERE a.id=:account_id"""
 REFUND = f"""INSERT INTO transfer({_COLUMNS})
   SELECT :key, :digest, o.job_id, o.leg, 'reversal', o.unit_id, o.credit_account_id, o.debit_account_id,
          coalesce(:amount, o.amount-(SELECT coalesce(sum(r.amount), 0) FROM transfer r WHERE r.reverses_id=o.id)),

@@ -161,6 +161,32 @@ class LedgerStore:
         unit.answer_with(sql.BALANCE, account_id=account.account_id)
         return unit
 
+    def override(self, account: AccountView, *, to: int, reason: str, actor: str, key: str, at_us: int) -> Unit:
+        """A unit that makes exactly `to` available by hand, whatever is there when it is written.
+
+        What is owed from an overrun is paid with it; reservations are untouched. Audited, idempotent by the caller's
+        `key`; its answer is `{"transfer_id", "balance", "available", "moved"}`. Below the account's limit it is
+        refused with `insufficient-funds`.
+        """
+        own_key = ledger.override_key(key)
+        digest = ledger.digest("override", account.account_id, to, reason)
+        unit = Unit(key=own_key, digest=digest, answer=json.dumps({"transfer_id": encode_id(own_key)}))
+        common: dict[str, Any] = {
+            "key": own_key, "digest": digest, "account_id": account.account_id, "pot": ledger.ADJUSTMENTS, "to": to,
+        }  # fmt: skip
+        unit.add(sql.GIVE_UP_TO, at_us=at_us, **common)
+        self._recover(unit, own_key, account.account_id, at_us)
+        unit.add(sql.TAKE_DOWN_TO, at_us=at_us, **common)
+        self._note(unit, own_key, reason=reason, actor=actor)
+        detail: dict[str, object] = {
+            "unit": account.unit_code, "pot": account.pot, "to": to, "reason": reason,
+            "transfer_id": encode_id(own_key),
+        }  # fmt: skip
+        subject = f"account:{account.account_id}"
+        unit.audit(actor=actor, action="account.overridden", subject=subject, detail=detail, at_us=at_us)
+        unit.answer_with(sql.OVERRIDDEN, account_id=account.account_id, key=own_key)
+        return unit
+
     def grant(
         self,
         unit: Unit,

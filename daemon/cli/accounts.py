@@ -36,21 +36,34 @@ def show(context: Context) -> int:
 
 
 def adjust(context: Context) -> int:
+    done = _change(context, "adjust", {"amount": context.options.amount})
+    if context.as_json:
+        say_json(done)
+    else:
+        say(f"Done. {context.options.user} now has {amount_text(done['balance'])}.")
+    return OK
+
+
+def override(context: Context) -> int:
+    done = _change(context, "override", {"to": context.options.to})
+    if context.as_json:
+        say_json(done)
+    else:
+        say(f"Done. {context.options.user} now has {amount_text(done['available'])} available.")
+    return OK
+
+
+def _change(context: Context, verb: str, wanted: dict[str, str]) -> Any:
     options = context.options
     key = options.key or uuid.uuid4().hex  # noqa: TID251  -- the command line is the edge
-    body = {"unit": options.unit, "amount": options.amount, "reason": options.reason}
+    body = {"unit": options.unit, "reason": options.reason, **wanted}
     if options.pot:
         body["pot"] = options.pot
 
     async def work(api: Api) -> Any:
-        return await api.post(f"/accounts/{quote(options.user, safe='')}/adjust", body, key=key)
+        return await api.post(f"/accounts/{quote(options.user, safe='')}/{verb}", body, key=key)
 
-    done = with_api(context.settings(), work)
-    if context.as_json:
-        say_json(done)
-    else:
-        say(f"Done. {options.user} now has {amount_text(done['balance'])}.")
-    return OK
+    return with_api(context.settings(), work)
 
 
 def statement(context: Context) -> int:
@@ -71,6 +84,10 @@ def _line(item: dict[str, Any]) -> dict[str, Any]:
 
 
 _USER = argument("user", metavar="USER", help="network name (or id)")
+_UNIT = argument("--unit", required=True, metavar="U", help="pages, colour_pages or a currency")
+_REASON = argument("--reason", required=True, metavar="T", help="why; shown on the statement")
+_KEY = argument("--key", metavar="K", default="", help="your own name for this change, for safe repeating")
+_POT = argument("--pot", metavar="POT", default="", help="which pot (default: the unit's first)")
 
 COMMANDS = (
     Command(("account", "show"), "Show a person's pots.", show, ("holdfast account show anna --json",), (_USER,)),
@@ -84,11 +101,25 @@ COMMANDS = (
         ),
         (
             _USER,
-            argument("--unit", required=True, metavar="U", help="pages, colour_pages or a currency"),
+            _UNIT,
             argument("--amount", required=True, metavar="N", help="in whole units: 50, 2.50, -3"),
-            argument("--reason", required=True, metavar="T", help="why; shown on the statement"),
-            argument("--key", metavar="K", default="", help="your own name for this change, for safe repeating"),
-            argument("--pot", metavar="POT", default="", help="which pot (default: the unit's first)"),
+            _REASON,
+            _KEY,
+            _POT,
+        ),
+    ),
+    Command(
+        ("account", "override"),
+        "Set what is available in a pot, whatever is there; reserved money is untouched. Audited, with its reason.",
+        override,
+        ("holdfast account override anna --unit pages --to 200 --reason 'new contract' --key hr-12",),
+        (
+            _USER,
+            _UNIT,
+            argument("--to", required=True, metavar="N", help="what is to be available, in whole units: 50, 2.50, 0"),
+            _REASON,
+            _KEY,
+            _POT,
         ),
     ),
     Command(

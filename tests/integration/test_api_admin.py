@@ -231,6 +231,33 @@ async def test_an_adjustment_happens_once_per_key(site):
     assert (await site.local.get("/api/v1/ledger/verify")).json()["ok"] is True
 
 
+async def test_an_override_sets_what_is_available(site):
+    """Up, down, to what is there already, to nothing: exactly that is available; once per key, on the statement."""
+    await site.local.post("/api/v1/users", json={"name": "anna"})
+    path, answers = "/api/v1/accounts/anna/override", []
+    for key, to in (("a", "500"), ("b", "30"), ("c", "30"), ("d", "0"), ("a", "500")):
+        body = {"unit": "pages", "to": to, "reason": f"set {key}"}
+        answer = await site.local.post(path, json=body, headers={"Idempotency-Key": key})
+        assert answer.status_code == 200
+        answers.append(answer.json())
+    assert [a["changed_by"]["amount"] for a in answers] == [300, -470, 0, -30, 300]
+    assert [a["available"]["amount"] for a in answers] == [500, 30, 30, 0, 500]
+    assert answers[2]["transfer_id"] is None
+    assert answers[4] == answers[0]
+    other = {"unit": "pages", "to": "1", "reason": "set a"}
+    conflict = await site.local.post(path, json=other, headers={"Idempotency-Key": "a"})
+    assert (conflict.status_code, conflict.json()["error"]["code"]) == (409, "idempotency-conflict")
+    low = await site.local.post(path, json=other | {"to": "-1"}, headers={"Idempotency-Key": "e"})
+    assert (low.status_code, low.json()["error"]["code"]) == (422, "insufficient-funds")
+    account = (await site.local.get("/api/v1/accounts/anna")).json()
+    assert [a["available"]["amount"] for a in account["accounts"]] == [0]
+    lines = (await site.local.get("/api/v1/accounts/anna/statement")).json()["items"]
+    assert [(line["kind"], line["reason"]) for line in lines[1:]] == [
+        ("adjustment", "set a"), ("adjustment", "set b"), ("adjustment", "set d"),
+    ]  # fmt: skip
+    assert (await site.local.get("/api/v1/ledger/verify")).json()["ok"] is True
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [

@@ -168,9 +168,12 @@ def test_people_and_accounts_without_a_daemon(house, monkeypatch):
     assert first["balance"] == {"unit": "pages", "amount": 170, "scale": 0}
     assert house.json("account", "adjust", "anna", "--unit", "pages", "--amount=-999", "--reason", "x", code=4)
     assert [line["kind"] for line in house.json("account", "statement", "anna")["items"]] == ["grant", "adjustment"]
+    override = ["account", "override", "anna", "--unit", "pages", "--to", "25", "--reason", "set", "--key", "o"]
+    assert house.json(*override)["available"] == {"unit": "pages", "amount": 25, "scale": 0}
+    assert house.json(*override)["changed_by"]["amount"] == -145
     assert house.json("job", "release", "x", "--printer", "p", code=3)["error"]["code"] == "daemon-not-running"
     text = house.run("account", "show", "anna")[1]
-    assert "170 pages" in text
+    assert "25 pages" in text
 
 
 def test_a_terminal_begins_with_the_printer_named_first(house):

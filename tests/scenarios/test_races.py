@@ -248,6 +248,36 @@ async def test_an_undo_at_the_last_moment_keeps_the_document(tmp_path):
         assert (await house.finished(job)).state == "completed"
 
 
+async def test_an_override_while_jobs_print_leaves_their_money_alone(tmp_path):
+    """Set to 10 while 4 are reserved: 10 are available, the 4 are paid all the same; a debt is settled by it."""
+    async with office(tmp_path) as house:
+        anna, printer = await house.hire("anna"), await house.buy_printer("p")
+        job = await house.read(await house.submit(anna, pages=4))
+        house.printers["p"].behave(jam_after=2)
+        await house.release(anna, [job], printer)
+        await _until(house, job, lambda j: j.state == "processing-stopped")
+
+        async def set_to(steps, key):
+            (pot,) = [a for a in await house.parts.ledger.accounts(anna.id) if a.kind == "user"]
+            at_us = house.parts.clock.now_us()
+            unit = house.parts.ledger.override(pot, to=steps, reason="r", actor="test", key=key, at_us=at_us)
+            await house.parts.db.commit(unit)
+            return {a.kind: a for a in await house.parts.ledger.accounts(anna.id)}
+
+        accounts = await set_to(10, "first")
+        assert (accounts["user"].available, accounts["user"].reserved) == (10, 4)
+        await set_to(0, "second")
+        house.printers["p"].jobs[0].impressions_completed = 7  # sheets went through again: more than was reserved
+        house.printers["p"].behave()
+        done = await house.finished(job)
+        assert done.printed_impressions > 4
+        accounts = {a.kind: a for a in await house.parts.ledger.accounts(anna.id)}
+        assert (accounts["user"].available, accounts["overrun"].balance) == (0, 4 - done.printed_impressions)
+        accounts = await set_to(20, "third")
+        assert (accounts["user"].available, accounts["overrun"].balance) == (20, 0)
+        assert (await house.books())["ok"]
+
+
 async def _until(house, job, is_so, *, wait_s=10):
     async with asyncio.timeout(wait_s):
         while not is_so(await house.verbs.jobs.by_public(job.public_id)):

@@ -30,6 +30,17 @@ class Adjustment(BaseModel):
     pot: str = Field("", max_length=64)
 
 
+class Override(BaseModel):
+    """`to`: what is to be available, in whole units as decimal text: `50`, `2.50`, `0`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    unit: str = Field(max_length=16)
+    to: str = Field(max_length=40)
+    reason: str = Field(min_length=1, max_length=500)
+    pot: str = Field("", max_length=64)
+
+
 @router.get("/{user}")
 async def show_account(services: Services, _actor: Reads, user: str) -> dict[str, Any]:
     """A person's pots."""
@@ -46,6 +57,23 @@ async def adjust_account(
         person,
         unit_code=change.unit,
         amount=change.amount,
+        pot=change.pot,
+        reason=change.reason,
+        key=key,
+        actor=actor.name,
+    )
+
+
+@router.post("/{user}/override")
+async def override_account(
+    services: Services, actor: Adjusts, user: str, change: Override, key: IdempotencyKey
+) -> dict[str, Any]:
+    """Set what is available in a pot, whatever is there; reserved money is untouched. The same key changes once."""
+    person = await services.people.find(user)
+    return await services.accounts.override(
+        person,
+        unit_code=change.unit,
+        to=change.to,
         pot=change.pot,
         reason=change.reason,
         key=key,

@@ -213,10 +213,11 @@ class Release:
 
     async def _ready(self, request: ReleaseRequest) -> list[Job]:
         jobs = await self._load(request.person_id, request.job_ids)
-        for job in jobs:
-            if job.is_held and job.facts is None:
-                await self._read.wait_read(job.public_id, self._house.policy.read_wait_s)
-        jobs = await self._load(request.person_id, request.job_ids)
+        unread = [job for job in jobs if job.is_held and job.facts is None]
+        for job in unread:
+            await self._read.wait_read(job.public_id, self._house.policy.read_wait_s)
+        if unread:
+            jobs = await self._load(request.person_id, request.job_ids)
         for job in jobs:
             check_releasable(job)
             if request.needs_codes:

@@ -36,6 +36,7 @@ CODES: dict[str, int] = {
     "too-many-tries": 429,
     "body-too-large": 413,
     "credential-moved": 409,
+    "job-not-held": 409,
     "name-taken": 409,
     "idempotency-conflict": 409,
     "ledger:duplicate": 409,

@@ -49,7 +49,7 @@ QUEUE = "findme"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`residents` sign in and have `jobs_each` jobs each; others with `jobs_of_others` each bring the house to `jobs`."""
+    """`residents` sign in and have `jobs_each` jobs; others with `jobs_of_others` each bring the house to `jobs`."""
 
     jobs: int
     residents: int

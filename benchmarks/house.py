@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.helpers.daemon_process import DaemonProcess
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -43,17 +41,6 @@ def folder() -> Iterator[Path]:
         yield made
     finally:
         shutil.rmtree(made, ignore_errors=True)
-
-
-@contextmanager
-def daemon(state: Path, *, config: str = CONFIG) -> Iterator[DaemonProcess]:
-    """A new installation and its running daemon, with its document workers."""
-    made = DaemonProcess(state, config=config)
-    made.start()
-    try:
-        yield made
-    finally:
-        made.stop()
 
 
 def status_bytes(pid: int, key: str) -> int:

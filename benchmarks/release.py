@@ -3,10 +3,9 @@
     python -m benchmarks release
 
 Each terminal stands at a printer of its own, keeps its event stream open and goes through a whole visit every 20 s:
-sign in with PIN and password, list, release one job, list again, log out. That is 150 visits a minute. The
-terminals are the kiosk program's own client (TLS, Ed25519), all in this process; the printers are in another; daemon and
-workers run as always. Times are taken here, so they include the client's own work. The loop's lag is the daemon's own
-metric.
+sign in with PIN and password, list, release one job, list again, log out. That is 150 visits a minute. The terminals
+are the kiosk program's own client (TLS, Ed25519), all in this process; the printers are in another; daemon and workers
+run as always. Times are taken here, so they include the client's own work. The loop's lag is the daemon's own metric.
 """
 
 from __future__ import annotations
@@ -19,7 +18,8 @@ import subprocess
 import sys
 import time
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 from benchmarks import hoard, house
 from benchmarks.submission import one_page
@@ -30,7 +30,6 @@ from tests.helpers.daemon_process import DaemonProcess
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
 TERMINALS = 50
 JOBS = 10_000
@@ -60,7 +59,7 @@ class Printers:
         self._process: asyncio.subprocess.Process
         self._task: asyncio.Task[None]
 
-    async def __aenter__(self) -> Printers:
+    async def __aenter__(self) -> Self:
         self._process = await asyncio.create_subprocess_exec(*self._command, stdout=subprocess.PIPE)
         assert self._process.stdout is not None
         self.uris = json.loads(await self._process.stdout.readline())
@@ -83,7 +82,7 @@ async def link(daemon: DaemonProcess, station: hoard.Station) -> AsyncIterator[D
     """A terminal's line to the daemon."""
     made = DaemonLink(
         url=f"https://localhost:{daemon.base + 2}",
-        ca_pem=open(daemon.made["ca_file"]).read(),
+        ca_pem=Path(daemon.made["ca_file"]).read_text(),
         terminal_id=station.terminal_id,
         key=station.key,
         counter=Counter(station.home / "counter"),

@@ -4,9 +4,10 @@
 
 Ours is a real daemon process: encrypted spool, row and document synced before the answer, documents read by its workers
 all the while. cupsd is told to be as careful (`SyncOnClose Yes`, `DirtyCleanInterval 0`), has a raw queue that holds
-every job, and starts each round without jobs, since it writes its list of all jobs on every change. Rounds are
-interleaved; one client after the other, and eight at once, over connections kept open. Afterwards one document of
-500 MB, while the daemon's memory is watched.
+every job. Both are measured in an empty house (cupsd's jobs are purged before each round, since it writes its list of
+all jobs on every change), and again with 3,000 jobs waiting in each (`full`). cupsd syncs its two small files, but
+neither the document nor any directory; ours syncs document, directory and row. Rounds are interleaved; one client alone, and eight at once, over
+connections kept open. In between one document of 500 MB, while the daemon's memory is watched.
 """
 
 from __future__ import annotations
@@ -24,18 +25,20 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pikepdf
 
-from benchmarks import house, peer_cups
+from benchmarks import hoard, house, peer_cups
 from daemon.ipp import build
 from daemon.ipp.codec import decode, encode
 from daemon.ipp.registry import GroupTag, Operation
+from tests.helpers.daemon_process import DaemonProcess
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from tests.helpers.daemon_process import DaemonProcess
-
 ROUNDS = 5
+ROUNDS_FULL = 3
+WAITING = 3000
+"""Held jobs in a house on an ordinary afternoon: cupsd writes its list of all of them for every new one."""
 ALONE = 100
 CLIENTS = 8
 EACH = 25
@@ -144,25 +147,28 @@ async def drive(port: int, path: str, document: bytes, *, clients: int, each: in
     return clients * each / (time.perf_counter() - begin), waits
 
 
-async def measure(ours: DaemonProcess, cups: peer_cups.Cups | None) -> dict[str, list[float]]:
-    """Interleaved rounds."""
+async def measure(ours: DaemonProcess, cups: peer_cups.Cups | None, *, waiting: int) -> dict[str, list[float]]:
+    """Interleaved rounds, with `waiting` held jobs in each beforehand."""
     document = one_page()
     sides = {"ours": (ours.base, "/ipp/print/findme")}
     if cups is not None:
         sides["cupsd"] = (cups.port, f"/printers/{peer_cups.QUEUE}")
+        if waiting:
+            await drive(*sides["cupsd"], document, clients=CLIENTS, each=waiting // CLIENTS)
     found: dict[str, list[float]] = {}
     for port, path in sides.values():  # people, first files, first statements
         await drive(port, path, document, clients=CLIENTS, each=2)
-    for _ in range(ROUNDS):
+    for _ in range(ROUNDS if not waiting else ROUNDS_FULL):
         for name, (port, path) in sides.items():
             for shape, clients, each in (("alone", 1, ALONE), ("together", CLIENTS, EACH)):
-                if cups is not None:
+                if cups is not None and not waiting:
                     await asyncio.to_thread(cups.forget_jobs)
                 await until_read(ours)
                 rate, waits = await drive(port, path, document, clients=clients, each=each)
-                found.setdefault(f"{name}_{shape}_per_s", []).append(rate)
-                found.setdefault(f"{name}_{shape}_p50_ms", []).append(statistics.median(waits) * 1e3)
-                found.setdefault(f"{name}_{shape}_p95_ms", []).append(house.quantile(waits, 0.95) * 1e3)
+                key = f"{name}_{shape}{'_full' if waiting else ''}"
+                found.setdefault(f"{key}_per_s", []).append(rate)
+                found.setdefault(f"{key}_p50_ms", []).append(statistics.median(waits) * 1e3)
+                found.setdefault(f"{key}_p95_ms", []).append(house.quantile(waits, 0.95) * 1e3)
     return found
 
 
@@ -183,7 +189,8 @@ async def large(ours: DaemonProcess) -> dict[str, float]:
     uri = f"ipp://localhost:{ours.base}/ipp/print/findme"
 
     async def pieces() -> AsyncIterator[bytes]:
-        head = b"%PDF-1.7\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n2 0 obj\n<</Type/Pages/Count 1/Kids[3 0 R]>>\nendobj\n"
+        head = b"%PDF-1.7\n1 0 obj\n<</Type/Catalog/Pages 2 0 R>>\nendobj\n"
+        head += b"2 0 obj\n<</Type/Pages/Count 1/Kids[3 0 R]>>\nendobj\n"
         head += b"3 0 obj\n<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]>>\nendobj\n"
         offsets = [head.index(b"%d 0 obj" % n) for n in (1, 2, 3)] + [len(head)]
         head += b"4 0 obj\n<</Length %d>>\nstream\n" % LARGE_BYTES
@@ -204,37 +211,45 @@ async def large(ours: DaemonProcess) -> dict[str, float]:
     accepted = house.status_bytes(pid, "VmHWM")
     await until_read(ours)
     peak = house.status_bytes(pid, "VmHWM")
-    return {
+    found = {
         "large_MB_s": LARGE_BYTES / 1e6 / taken,
         "large_rss_before_MB": before / 1e6,
         "large_rss_peak_MB": accepted / 1e6,
         "large_rss_peak_read_MB": peak / 1e6,
         "large_rss_growth_MB": (peak - before) / 1e6,
     }
+    return {name: round(value, 1) for name, value in found.items()}
 
 
-def _measured(folder: Path) -> dict[str, float]:
+def _side_by_side(folder: Path, *, waiting: int) -> dict[str, float]:
     cups = peer_cups.Cups(folder / "cups") if peer_cups.is_there() else None
-    with house.daemon(folder / "state") as ours:
-        try:
-            if cups is not None:
-                cups.start()
-            found = asyncio.run(measure(ours, cups))
-        finally:
-            if cups is not None:
-                cups.stop()
+    ours = DaemonProcess(folder / "state", config=house.CONFIG)
+    if waiting:
+        plan = hoard.Plan(jobs=waiting, residents=0, jobs_each=0)
+        asyncio.run(hoard.fill(ours.state, plan, one_page(), []))
+    try:
+        ours.start()
+        if cups is not None:
+            cups.start()
+        found = asyncio.run(measure(ours, cups, waiting=waiting))
         medians = {name: round(statistics.median(values), 2) for name, values in found.items()}
-        return medians | {name: round(value, 1) for name, value in asyncio.run(large(ours)).items()}
+        return medians if waiting else medians | asyncio.run(large(ours))
+    finally:
+        ours.stop()
+        if cups is not None:
+            cups.stop()
 
 
 def run() -> dict[str, Any]:
     """Medians, ratios and targets of one run."""
-    with house.folder() as folder:
-        medians = _measured(folder)
+    medians: dict[str, float] = {}
+    for waiting in (0, WAITING):
+        with house.folder() as folder:
+            medians |= _side_by_side(folder, waiting=waiting)
     targets: dict[str, Any] = {"large_rss_growth_MB": LARGE_GROWTH_MB_MAX}
     met = {"large_rss_growth_MB": medians["large_rss_growth_MB"] <= LARGE_GROWTH_MB_MAX}
     ratios: dict[str, float] = {}
-    for shape in ("alone", "together"):
+    for shape in ("alone", "together", "alone_full", "together_full"):
         if f"cupsd_{shape}_per_s" in medians:
             name = f"ours / cupsd, {shape}"
             ratios[name] = round(medians[f"ours_{shape}_per_s"] / medians[f"cupsd_{shape}_per_s"], 2)

@@ -247,6 +247,10 @@ class Database:
             if self._clock is not None and is_fatal(error):
                 self._on_fatal(error)
             raise
+        except ValueError as error:
+            if self._readers.is_closed:  # the driver's word for a connection that is gone
+                raise DatabaseClosed from error
+            raise
 
     async def _write_forever(self) -> None:
         while True:

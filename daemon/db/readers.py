@@ -92,6 +92,7 @@ class Readers:
         self._all: list[aiosqlite.Connection] = []
         self._free: asyncio.Queue[aiosqlite.Connection] = asyncio.Queue()
         self._waiting = 0
+        self.is_closed = False
 
     async def open(self, path: Path, *, count: int) -> None:
         """Open `count` connections; the database must exist."""
@@ -143,6 +144,7 @@ class Readers:
 
     async def close(self) -> None:
         """Close every connection."""
+        self.is_closed = True
         for connection in self._all:
             await connection.close()
         self._all.clear()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from daemon.cli import demo_pdf, demo_send
 from daemon.cli.client import connected
 from daemon.cli.command import DIFFERENCE, OK, UsageError
-from daemon.cli.demo_house import DemoHouse, Person, choose_base
+from daemon.cli.demo_house import Child, DemoHouse, Person, choose_base
 from daemon.cli.logs import log_to_stderr
 from daemon.cli.output import amount_text, note, say, say_json
 from daemon.kernel.errors import Unavailable
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 PRINTED_S = 60.0
 POLL_S = 0.1
+RESTARTS_MAX = 5
+"""Parts that end by themselves are started again so often, as a service manager does: the tour kills the daemon."""
 
 
 def run_demo(*, once: bool, as_json: bool, base_port: int, state: Path | None) -> int:
@@ -90,14 +92,24 @@ async def _serve(house: DemoHouse, *, as_json: bool, is_temporary: bool) -> None
             await demo_send.send_samples(house.urls["ipp"])
         _introduce(house, screen, is_temporary=is_temporary)
     sys.stdout.flush()  # it may be a pipe, and this program stays
+    for _ in range(RESTARTS_MAX):
+        dead = await _first_ended(house)
+        note(f"The {dead.name} ended by itself; starting it again ...")
+        urls = (await house.again(dead))["urls"]
+        note("It runs again." if dead.name == "daemon" else f"It runs again: {urls['kiosk']}")
+    dead = await _first_ended(house)
+    raise Unavailable(f"the {dead.name} ended by itself; see {dead.log}")
+
+
+async def _first_ended(house: DemoHouse) -> Child:
+    """Wait until a part has ended by itself."""
     ended = [asyncio.create_task(child.process.wait()) for child in house.children]
     try:
         await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for task in ended:
             task.cancel()
-    dead = next(child for child in house.children if child.process.returncode is not None)
-    raise Unavailable(f"the {dead.name} ended by itself; see {dead.log}")
+    return next(child for child in house.children if child.process.returncode is not None)
 
 
 def _say_ready(house: DemoHouse, screen: str) -> None:

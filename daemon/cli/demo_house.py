@@ -24,6 +24,8 @@ from daemon.system import SystemClock, SystemDice
 
 READY_S = 30.0
 STOP_S = 8.0
+AGAIN_TRIES = 5
+AGAIN_PAUSE_S = 1.0
 PORT_DEFAULT = 8630
 PORTS_USED = (0, 1, 2, 3, SIMULATED_OFFSET, SIMULATED_OFFSET + 1, SIMULATED_OFFSET + 2)
 BASES_TRIED = 40
@@ -94,8 +96,9 @@ class Person:
 class Child:
     """A process of ours that says on one line when it is ready and ends on SIGTERM."""
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
+    def __init__(self, name: str, arguments: list[str], process: asyncio.subprocess.Process, log: Path) -> None:
         self.name = name
+        self.arguments = arguments
         self.process = process
         self.log = log
 
@@ -110,7 +113,7 @@ class Child:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "daemon", *arguments, stdout=asyncio.subprocess.PIPE, stderr=errors
             )
-        child = cls(name, process, log)
+        child = cls(name, arguments, process, log)
         assert process.stdout is not None
         try:
             line = await asyncio.wait_for(process.stdout.readline(), READY_S)
@@ -183,6 +186,22 @@ class DemoHouse:
         child, ready = await Child.start("kiosk", ["kiosk", "run", "--config", config], log=self.root / "kiosk.log")
         self.children.append(child)
         return str(ready["urls"]["kiosk"])
+
+    async def again(self, ended: Child) -> dict[str, Any]:
+        """Start a part that ended by itself, as a service manager does; what its ready line says.
+
+        A command that found no daemon may hold the state for a moment: tried again.
+        """
+        for _ in range(AGAIN_TRIES - 1):
+            with contextlib.suppress(Unavailable):
+                return await self._replace(ended)
+            await asyncio.sleep(AGAIN_PAUSE_S)
+        return await self._replace(ended)
+
+    async def _replace(self, ended: Child) -> dict[str, Any]:
+        fresh, ready = await Child.start(ended.name, ended.arguments, log=ended.log)
+        self.children[self.children.index(ended)] = fresh
+        return ready
 
     async def close(self) -> None:
         """Everything ends, in the reverse order."""

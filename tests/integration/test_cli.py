@@ -311,7 +311,7 @@ def test_the_demo_does_one_whole_job_by_itself(tmp_path):
 
 
 def test_the_demo_shows_what_to_do_and_has_jobs_waiting(tmp_path):
-    """Its text reaches a pipe while it runs; Ctrl-C at a terminal, which signals every process, ends all of it."""
+    """Its text reaches a pipe while it runs; a killed daemon is started again; Ctrl-C, sent to every process, ends all."""
     state = tmp_path / "demo"
     demo = holdfast("demo", "--port-base", str(free_base()), "--state", str(state), start_new_session=True)
     try:
@@ -325,6 +325,9 @@ def test_the_demo_shows_what_to_do_and_has_jobs_waiting(tmp_path):
         found = holdfast("job", "list", "--state", str(state), "--json")
         waiting = json.loads(found.communicate(timeout=30)[0])["items"]
         assert [job["state"] for job in waiting] == ["pending-held"] * 4
+        os.kill(int((state / "holdfast.db.lock").read_text()), signal.SIGKILL)
+        told = [demo.stderr.readline() for _ in range(3)]
+        assert told[1:] == ["The daemon ended by itself; starting it again ...\n", "It runs again.\n"]
     finally:
         os.killpg(demo.pid, signal.SIGINT)
         _, err = demo.communicate(timeout=30)

@@ -7,6 +7,7 @@ already on a printer is asked to stop there, and is charged for what came out.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
@@ -14,7 +15,7 @@ import structlog
 from daemon.db.unit import Unit
 from daemon.jobs.lifecycle import FINAL, CannotHappen, Happening, advance, held_reasons
 from daemon.kernel.clock import US_PER_S
-from daemon.kernel.errors import NotFound
+from daemon.kernel.errors import NotFound, Refusal
 from daemon.kernel.events import Event
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from daemon.workflows.house import House
 
 CLAIM_TRIES_MAX = 10
-"""Wrong claim codes one session may try before it has to sign in again."""
+"""Wrong claim codes one person may try within `CLAIM_WINDOW_S`: a code is short and not to be found by trying."""
+CLAIM_WINDOW_S = 600
 
 
 log = structlog.get_logger(__name__)
@@ -42,6 +44,7 @@ class Cancel:
     def __init__(self, house: House, *, stopper: Stopper) -> None:
         self._house = house
         self._stopper = stopper
+        self._wrong: dict[int, deque[int]] = {}
 
     async def delete(self, jobs: Sequence[Job], *, undo: bool, message: str = "") -> int:
         """Cancels held jobs together, all or none; returns until when (microseconds UTC) they can come back.
@@ -94,17 +97,32 @@ class Cancel:
 
         Raises:
             NotFound: no held job has it (wrong, spent, expired: all look alike).
+            Refusal: `too-many-tries`, with `retry_after_s`.
         """
+        self._check_tries(person_id)
         digits = "".join(c for c in code if c.isdigit())
         job = await self._house.jobs.by_claim_code(digits) if digits else None
         person = await self._house.people.by_id(person_id)
         if job is None or person is None:
+            self._wrong.setdefault(person_id, deque()).append(self._house.clock.now_us())
             raise NotFound("No waiting job has this code.")
         await self.adopt([job], person_id)
         fresh = await self._house.jobs.by_public(job.public_id)
         if fresh is None:
             raise NotFound
         return fresh
+
+    def _check_tries(self, person_id: int) -> None:
+        """Counted here, in memory: who restarts the daemon does not guess codes."""
+        now, window_us = self._house.clock.now_us(), CLAIM_WINDOW_S * US_PER_S
+        for known in [one for one, tries in self._wrong.items() if tries[-1] <= now - window_us]:
+            del self._wrong[known]
+        tries = self._wrong.get(person_id, deque())
+        while tries and tries[0] <= now - window_us:
+            tries.popleft()
+        if len(tries) >= CLAIM_TRIES_MAX:
+            wait_s = -(-(tries[0] + window_us - now) // US_PER_S)
+            raise Refusal("Too many wrong codes. Please wait a while.", code="too-many-tries", retry_after_s=wait_s)
 
     async def adopt(self, jobs: Sequence[Job], person_id: int) -> None:
         """Makes a person the owner of unowned held jobs."""

@@ -141,10 +141,6 @@ class Profile:
     timezone: str = "UTC"
     terms: tuple[Term, ...] = field(default=())
 
-    def of_unit(self, code: str) -> tuple[PotRule, ...]:
-        """The pots of one unit in spending order."""
-        return tuple(rule for rule in self.pots if rule.unit.code == code)
-
     @classmethod
     def of(cls, name: str, source: ProfileSource) -> Profile:
         """The profile that settings describe; they have been checked."""

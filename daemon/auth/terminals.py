@@ -42,7 +42,6 @@ CODE_S = 900
 CODE_TRIES_MAX = 8
 POLICIES = ("card", "card+password", "none")
 NAME_CHARS_MAX = 64
-PUBLIC_KEY_BYTES = 32
 SEEN_EVERY_US = 30 * US_PER_S
 _CODE = "terminal-code"
 _USED = (1 << signing.WINDOW_BITS) - 1

@@ -10,8 +10,6 @@ from daemon.cli import install
 from daemon.cli.command import DIFFERENCE, OK, STATE_VARIABLE, Command, Context, UsageError, argument
 from daemon.cli.output import say, say_json
 
-PORT_MAX = 65_000
-
 
 def init(context: Context) -> int:
     state = context.options.state or os.environ.get(STATE_VARIABLE, "")

@@ -136,15 +136,6 @@ class PrinterStore:
         )
         return [_printer(row) for row in rows]
 
-    async def of_terminal(self, terminal_id: int) -> list[Printer]:
-        """The printers a terminal releases to."""
-        rows = await self._db.read(
-            f"""SELECT {_COLUMNS} FROM printer WHERE {_LIVING}
-                 AND id IN (SELECT printer_id FROM terminal_printer WHERE terminal_id=:id) ORDER BY id""",
-            id=terminal_id,
-        )
-        return [_printer(row) for row in rows]
-
 
 def _snmp_text(snmp: SnmpTarget | None) -> str:
     return json.dumps({"host": snmp.host, "port": snmp.port, "community": snmp.community}) if snmp else ""

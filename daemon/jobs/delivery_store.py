@@ -166,11 +166,6 @@ class DeliveryStore:
         )
         return None if row is None else _delivery(row)
 
-    async def last_of_job(self, job_id: int) -> Delivery | None:
-        """The latest delivery of a job, settled or not."""
-        row = await self._db.read_one("SELECT * FROM delivery WHERE job_id=:id ORDER BY id DESC LIMIT 1", id=job_id)
-        return None if row is None else _delivery(row)
-
     async def legs(self, delivery_id: int) -> list[DeliveryLeg]:
         """A delivery's reservations."""
         rows = await self._db.read("SELECT * FROM delivery_leg WHERE delivery_id=:id ORDER BY leg", id=delivery_id)

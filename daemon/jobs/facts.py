@@ -23,8 +23,6 @@ PAGE_COUNT_DIFFERS = "page-count-differs"
 """Two independent readers found different page counts: a damaged file or a lying one. The larger is charged."""
 COLOUR_ASSUMED = "color-assumed"
 """Some pages were not looked at (too many, or too slow together) and are taken as colour."""
-REPAIRED = "repaired"
-"""The file was damaged and could be read all the same."""
 
 HEAD_BYTES = 1024
 """How much of a document's beginning `sniff` looks at; PDF allows junk before its header (ISO 32000-2, annex H)."""

@@ -194,10 +194,6 @@ class Spool:
             )
         return result
 
-    async def free_bytes(self) -> int:
-        """Space left for documents, after what is kept free for the ledger."""
-        return await self._hop(self._free)
-
     # ----- inside -----
 
     async def _fill(

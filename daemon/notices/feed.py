@@ -118,9 +118,6 @@ class EventFeed:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
 
-    def nudge(self) -> None:
-        """Events may wait (`workflows.parts.Watchers`); the writer has said so already, so there is nothing to do."""
-
     @asynccontextmanager
     async def watch(self, after: int | None = None) -> AsyncIterator[Watch]:
         """Watch from now on, or from behind `after` (a Last-Event-ID) where that is not too long ago.

@@ -93,11 +93,6 @@ class Server:
         """Port a kiosk on this machine serves its screen at, on loopback."""
         return self.base_port + KIOSK_OFFSET
 
-    @property
-    def console_url(self) -> str:
-        """Base of every link, without a slash at its end."""
-        return (self.base_url or f"https://{self.name}:{self.api}").rstrip("/")
-
     def urls(self, queue: str = "") -> dict[str, str]:
         """The addresses as `init` and the ready line print them; with `queue`, printer addresses of that queue."""
         path = f"/ipp/print/{queue}" if queue else ""

@@ -19,10 +19,7 @@ ANSWER_BYTES_MAX = 4 * 1024 * 1024
 PING_S = 10
 """The event stream carries at least a comment this often; twice as long without one means the line is dead."""
 
-SIGN_IN_FAILED = "sign-in-failed"
 SESSION_ENDED = "session-ended"
-TERMINAL_REVOKED = "revoked"
-TERMINAL_UNKNOWN = "terminal-unknown"
 CLOCK_SKEW = "clock-skew"
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from daemon.accounting.allowance import Profile
     from daemon.accounting.pricing import Tariff
     from daemon.db.unit import Unit
-    from daemon.jobs.job import Job
     from daemon.people.person import Person
 
 
@@ -51,13 +50,3 @@ class Rates(Protocol):
     def remember(self, unit: Unit, name: str, *, at_us: int) -> None:
         """Appends the tariff in force to the unit that quotes by it."""
         ...
-
-
-def job_facts(job: Job) -> Mapping[str, object]:
-    """What a mail says of a job: its title and times."""
-    return {"title": job.title, "held_until_us": job.held_until_us, "created_at_us": job.created_at_us}
-
-
-def ids_of(jobs: Sequence[Job]) -> list[str]:
-    """Public ids, in order."""
-    return [job.public_id for job in jobs]

@@ -181,5 +181,4 @@ def test_a_profile_as_configured():
     assert made.pots[1].cap is None
     assert made.terms[0] == Term("Autumn 2026", made.terms[0].start, made.terms[0].end)
     assert str(made.terms[0].end) == "2026-12-18"
-    assert made.of_unit("EUR") == (made.pots[0],)
     assert made.pots[0].lineage == "allowance/EUR"

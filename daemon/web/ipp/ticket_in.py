@@ -89,11 +89,6 @@ def wrongly_typed(wanted: Group) -> Attributes:
     return found
 
 
-def is_job_attribute(name: str) -> bool:
-    """True for attributes a job can be created with."""
-    return name in READERS
-
-
 Reader = Callable[[Attribute, QueueView], dict[str, Any]]
 
 

@@ -246,6 +246,8 @@ class Database:
         except sqlite3.DatabaseError as error:
             if self._clock is not None and is_fatal(error):
                 self._on_fatal(error)
+            if self._readers.is_closed:
+                raise DatabaseClosed from error
             raise
         except ValueError as error:
             if self._readers.is_closed:  # the driver's word for a connection that is gone

@@ -141,7 +141,7 @@ class Submit:
             self._house.jobs.insert(unit, draft, entry, document_format=document_format)
             unit.event(Event("job.held", draft.public_id, draft.person_id), draft.created_at_us)
             await self._house.db.commit(unit)
-        except BaseException:
+        except Exception:  # not when canceled: the write may go on without us, and its job needs the document
             await self._house.spool.delete(entry)
             raise
         return await self._done(draft.public_id)
@@ -167,7 +167,7 @@ class Submit:
         entry = await self._house.spool.write(chunks, bytes_max=self._house.document_octets_max)
         try:
             await self._attach(job, entry, declared_format)
-        except BaseException:
+        except Exception:  # as above; a file that no row names goes with the next start
             await self._house.spool.delete(entry)
             raise
         return await self._done(job.public_id)

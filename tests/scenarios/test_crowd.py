@@ -18,8 +18,8 @@ from tests.helpers.documents import numbered
 from tests.helpers.office import Office, office
 
 CLERKS = 4
-ACTIONS = 14
-START_PAGES = 40
+ACTIONS = 24
+START_PAGES = 60
 CONFIG = f"""
 [profiles.small]
 pots = [{{ unit = "pages", amount = {START_PAGES}, period = "none" }}]

@@ -92,6 +92,25 @@ async def test_a_release_cut_off_after_its_write_is_carried_out(tmp_path):
         assert len(house.printers["p"].documents()) == 1
 
 
+async def test_a_submission_cut_off_during_its_write_keeps_its_document(tmp_path):
+    """The client goes away while the row is being written: a job that exists has its document, and prints."""
+    async with office(tmp_path) as house:
+        anna, printer = await house.hire("anna"), await house.buy_printer("p")
+        real = house.parts.db.commit
+
+        async def commit(unit):
+            await real(unit)
+            raise asyncio.CancelledError
+
+        house.parts.db.commit = commit
+        with pytest.raises(asyncio.CancelledError):
+            await house.submit(anna, pages=2)
+        house.parts.db.commit = real
+        (job,) = await house.verbs.jobs.waiting(anna.id)
+        await house.release(anna, [await house.read(job)], printer)
+        assert (await house.finished(job)).state == "completed"
+
+
 async def test_a_lost_job_does_not_block_its_printer(tmp_path):
     """While one job's outcome is unknown, the next one prints on the same printer."""
     async with office(tmp_path, lost_after_s=0.5) as house:

@@ -215,7 +215,7 @@ async def lists(folder: Path, jobs: int) -> tuple[dict[str, float], DaemonProces
     """Make a house of `jobs` in which one person with ten of them signs in; start it."""
     daemon = DaemonProcess(folder / f"house{jobs}", config=house.CONFIG)
     # The printer never answers: the list shows it as it was last seen, and nothing is released here.
-    plan = hoard.Plan(jobs=jobs, residents=1, jobs_each=10)
+    plan = hoard.Plan(jobs=jobs, residents=1, jobs_each=10, jobs_of_others=100)
     stations = await hoard.fill(daemon.state, plan, one_page(), ["ipp://127.0.0.1:9/ipp/print"])
     (folder / "terminal0").rename(folder / f"terminal-{jobs}")
     moved = [hoard.Station(s.terminal_id, s.key, s.pin, folder / f"terminal-{jobs}") for s in stations]

@@ -6,8 +6,9 @@ Ours is a real daemon process: encrypted spool, row and document synced before t
 all the while. cupsd is told to be as careful (`SyncOnClose Yes`, `DirtyCleanInterval 0`), has a raw queue that holds
 every job. Both are measured in an empty house (cupsd's jobs are purged before each round, since it writes its list of
 all jobs on every change), and again with 3,000 jobs waiting in each (`full`). cupsd syncs its two small files, but
-neither the document nor any directory; ours syncs document, directory and row. Rounds are interleaved; one client alone, and eight at once, over
-connections kept open. In between one document of 500 MB, while the daemon's memory is watched.
+neither the document nor any directory; ours syncs document, directory and row. Rounds are interleaved; one client
+alone, and eight at once, over connections kept open. In between one document of 500 MB, while the daemon's memory is
+watched.
 """
 
 from __future__ import annotations

@@ -222,7 +222,6 @@ class _Purse:
     """A pot while it is being spent: `own` is what is in it, `credit` how far it may go below."""
 
     account_id: int
-    unit_code: str
     own: int
     credit: int
 
@@ -322,7 +321,7 @@ def _purses(profile: Profile, accounts: Sequence[PotBalance]) -> dict[str, list[
         own = max(0, account.available)
         spendable = UNLIMITED if account.spendable is None else max(0, account.spendable)
         own = min(own, spendable)
-        purses.setdefault(rule.unit.code, []).append(_Purse(account.account_id, rule.unit.code, own, spendable - own))
+        purses.setdefault(rule.unit.code, []).append(_Purse(account.account_id, own, spendable - own))
     return purses
 
 

@@ -23,7 +23,7 @@ from daemon.accounting.allowance import (
 from daemon.accounting.grants import Grant, grants_due
 from daemon.accounting.ledger import Post, plan_settlement
 from daemon.accounting.periods import PeriodKind, Term
-from daemon.accounting.pricing import QuoteLine, quote
+from daemon.accounting.pricing import PriceTooLarge, QuoteLine, quote
 from daemon.accounting.tariff import PERCENT
 from daemon.accounting.tariff_file import parse_tariff
 from daemon.jobs.counting import adopt, count, count_first
@@ -34,7 +34,7 @@ from daemon.jobs.ticket import Ticket
 from daemon.kernel.clock import US_PER_S
 from daemon.kernel.counts import Counts, MediaCount
 from daemon.kernel.ids import request_digest
-from daemon.kernel.money import PAGES, Unit, unit_of
+from daemon.kernel.money import AMOUNT_MAX, PAGES, Unit, unit_of
 
 EUR = unit_of("EUR")
 A4, A3 = "iso_a4_210x297mm", "iso_a3_297x420mm"
@@ -75,22 +75,22 @@ def price_of(text: str, counts: Counts = ONE_SIDE):
 
 # ----- keys -----
 @pytest.mark.parametrize(
-    ("key", "expected"),
+    ("name", "parts", "expected"),
     [
-        (ledger.reservation_key("d", 1), "fd14b576dd6d263af92c4df0958dd3cf"),
-        (ledger.resolution_key(b"\x01\x02"), "55a7c65b02e6242bc7c8da1b4cb75010"),
-        (ledger.late_key(b"\x01\x02", "taken"), "524a3eb6439ec601e1dd669c2b864de4"),
-        (ledger.excess_key("d", "EUR", "overrun"), "4aebf9d16e95bc7ce881335e18c42d79"),
-        (ledger.adjustment_key("k"), "668b860a0fc94d47ba600bbb2ae6ab60"),
-        (ledger.refund_key("k"), "a49bf2ab9f2ea7db0fae041013874331"),
-        (ledger.grant_key("a/pages", 7, "2026-11"), "1157a40dae901d000ac06ce56876a7d2"),
-        (ledger.clip_key(b"\x01\x02"), "ce5962edc44216d154df957612f4a19f"),
-        (ledger.recovery_key(b"\x01\x02"), "6f70f5ed20bbe7a6dd7e0fcf9536b9f7"),
+        ("reservation_key", ("d", 1), "fd14b576dd6d263af92c4df0958dd3cf"),
+        ("resolution_key", (b"\x01\x02",), "55a7c65b02e6242bc7c8da1b4cb75010"),
+        ("late_key", (b"\x01\x02", "taken"), "524a3eb6439ec601e1dd669c2b864de4"),
+        ("excess_key", ("d", "EUR", "overrun"), "4aebf9d16e95bc7ce881335e18c42d79"),
+        ("adjustment_key", ("k",), "668b860a0fc94d47ba600bbb2ae6ab60"),
+        ("refund_key", ("k",), "a49bf2ab9f2ea7db0fae041013874331"),
+        ("grant_key", ("a/pages", 7, "2026-11"), "1157a40dae901d000ac06ce56876a7d2"),
+        ("clip_key", (b"\x01\x02",), "ce5962edc44216d154df957612f4a19f"),
+        ("recovery_key", (b"\x01\x02",), "6f70f5ed20bbe7a6dd7e0fcf9536b9f7"),
     ],
 )
-def test_keys_never_change(key, expected):
+def test_keys_never_change(name, parts, expected):
     """A key made differently by a later release would let a movement of an earlier one happen twice."""
-    assert key.hex() == expected
+    assert getattr(ledger, name)(*parts).hex() == expected
 
 
 def test_no_two_movements_share_a_key():
@@ -214,6 +214,14 @@ def test_a_rounding_line_is_one_line_of_no_paper():
     """It counts once, has no price apiece and holds the difference."""
     made = price_of('rounding = "up"\nround_to = 0.01\n[media.default]\ngrey = 0.0501\ncolour = 0.20\n')
     assert made.lines[-1] == QuoteLine("rounding", "", 1, 0, PERCENT, made.price * PERCENT - 501 * PERCENT)
+
+
+def test_the_largest_price_is_still_a_price():
+    """One smallest step more is refused, in words, rather than wrapped or cut."""
+    text = 'round_to = "0.0001"\n[media.default]\ngrey = 0.0001\ncolour = 0.20\n'
+    assert price_of(text, Counts((MediaCount(A4, AMOUNT_MAX, 0, AMOUNT_MAX, 0),))).price == AMOUNT_MAX
+    with pytest.raises(PriceTooLarge, match="smallest steps of EUR"):
+        price_of(text, Counts((MediaCount(A4, AMOUNT_MAX + 1, 0, AMOUNT_MAX + 1, 0),)))
 
 
 def test_a_quote_names_the_very_tariff():

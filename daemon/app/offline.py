@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 
 @contextlib.asynccontextmanager
 async def offline_api(settings: Settings) -> AsyncIterator[ASGIApp]:
-    """The API under the state lock; see `daemon.app.offline`."""
+    """The API in this process, under the state lock, for a command while no daemon runs. Releases nothing.
+
+    Raises:
+        StateLocked: a daemon is just starting or stopping.
+    """
     checked = check_installation(settings.state_dir / CONFIG_NAME)
     parts = await open_parts(settings, checked.tariffs, clock=SystemClock(), dice=SystemDice())
     try:

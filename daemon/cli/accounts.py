@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote
 
-from daemon.cli.client import Api, with_api
-from daemon.cli.command import OK, Command, Context, argument
+from daemon.cli.answer import answer, path
+from daemon.cli.command import Command, Context, argument
 from daemon.cli.listing import show_list
-from daemon.cli.output import amount_text, say, say_json, table
+from daemon.cli.output import amount_text, say, table
 
 COLUMNS = {
     "pot": "POT", "kind": "KIND", "available": "AVAILABLE", "balance": "BALANCE", "reserved": "RESERVED",
@@ -22,55 +22,41 @@ STATEMENT = {
 
 
 def show(context: Context) -> int:
-    async def work(api: Api) -> Any:
-        return await api.get(f"/accounts/{quote(context.options.user, safe='')}")
+    def told(found: Any) -> None:
+        if found["accounts"]:
+            table(found["accounts"], COLUMNS)
+        else:
+            say(f"{found['user']} has no pots: the profile defines none. See [profiles] in the configuration.")
 
-    found = with_api(context.settings(), work)
-    if context.as_json:
-        say_json(found)
-    elif found["accounts"]:
-        table(found["accounts"], COLUMNS)
-    else:
-        say(f"{found['user']} has no pots: the profile defines none. See [profiles] in the configuration.")
-    return OK
+    return answer(context, lambda api: api.get(path("accounts", context.options.user)), told)
 
 
 def adjust(context: Context) -> int:
-    done = _change(context, "adjust", {"amount": context.options.amount})
-    if context.as_json:
-        say_json(done)
-    else:
+    def told(done: Any) -> None:
         say(f"Done. {context.options.user} now has {amount_text(done['balance'])}.")
-    return OK
+
+    return _change(context, "adjust", {"amount": context.options.amount}, told)
 
 
 def override(context: Context) -> int:
-    done = _change(context, "override", {"to": context.options.to})
-    if context.as_json:
-        say_json(done)
-    else:
+    def told(done: Any) -> None:
         say(f"Done. {context.options.user} now has {amount_text(done['available'])} available.")
-    return OK
+
+    return _change(context, "override", {"to": context.options.to}, told)
 
 
-def _change(context: Context, verb: str, wanted: dict[str, str]) -> Any:
+def _change(context: Context, verb: str, wanted: dict[str, str], told: Callable[[Any], None]) -> int:
     options = context.options
     key = options.key or uuid.uuid4().hex  # noqa: TID251  -- the command line is the edge
     body = {"unit": options.unit, "reason": options.reason, **wanted}
     if options.pot:
         body["pot"] = options.pot
-
-    async def work(api: Api) -> Any:
-        return await api.post(f"/accounts/{quote(options.user, safe='')}/{verb}", body, key=key)
-
-    return with_api(context.settings(), work)
+    return answer(context, lambda api: api.post(path("accounts", options.user, verb), body, key=key), told)
 
 
 def statement(context: Context) -> int:
-    user = quote(context.options.user, safe="")
-    return show_list(
-        context, f"/accounts/{user}/statement", STATEMENT, empty="Nothing has moved on these accounts yet.", shown=_line
-    )
+    where = path("accounts", context.options.user, "statement")
+    return show_list(context, where, STATEMENT, empty="Nothing has moved on these accounts yet.", shown=_line)
 
 
 def _line(item: dict[str, Any]) -> dict[str, Any]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
-from urllib.parse import quote
 
-from daemon.cli.client import Api, with_api
-from daemon.cli.command import OK, Command, Context, argument
+from daemon.cli.answer import answer, path
+from daemon.cli.command import Command, Context, argument
 from daemon.cli.listing import show_list
-from daemon.cli.output import fields, say, say_json
+from daemon.cli.output import fields, say
 
 STATES = ("pending", "pending-held", "processing", "processing-stopped", "canceled", "aborted", "completed")
 LABELS = {
@@ -35,42 +33,28 @@ def listing(context: Context) -> int:
 
 
 def show(context: Context) -> int:
-    async def work(api: Api) -> Any:
-        return await api.get(f"/jobs/{quote(context.options.id, safe='')}")
-
-    found = with_api(context.settings(), work)
-    if context.as_json:
-        say_json(found)
-    else:
-        fields(found, LABELS)
-    return OK
+    return answer(context, lambda api: api.get(path("jobs", context.options.id)), lambda found: fields(found, LABELS))
 
 
 def cancel(context: Context) -> int:
-    async def work(api: Api) -> Any:
-        return await api.post(f"/jobs/{quote(context.options.id, safe='')}/cancel")
-
-    found = with_api(context.settings(), work)
-    if context.as_json:
-        say_json(found)
-    else:
-        say(f"Job {found['job_id']} is {found['state']}.")
-    return OK
+    return answer(
+        context,
+        lambda api: api.post(path("jobs", context.options.id, "cancel")),
+        lambda found: say(f"Job {found['job_id']} is {found['state']}."),
+    )
 
 
 def release(context: Context) -> int:
     options = context.options
     key = options.key or uuid.uuid4().hex  # noqa: TID251  -- the command line is the edge
-
-    async def work(api: Api) -> Any:
-        return await api.post(f"/jobs/{quote(options.id, safe='')}/release", {"printer": options.printer}, key=key)
-
-    done = with_api(context.settings(), work, needs_daemon=True)
-    if context.as_json:
-        say_json(done)
-    else:
-        say(f"Job {options.id} is on its way to {options.printer}; follow it with `holdfast job show {options.id}`.")
-    return OK
+    body = {"printer": options.printer}
+    told = f"Job {options.id} is on its way to {options.printer}; follow it with `holdfast job show {options.id}`."
+    return answer(
+        context,
+        lambda api: api.post(path("jobs", options.id, "release"), body, key=key),
+        lambda _done: say(told),
+        needs_daemon=True,
+    )
 
 
 _ID = argument("id", metavar="ID", help="the job's id, or its number as print clients show it")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
 from daemon.cli import secret_input
-from daemon.cli.client import Api, with_api
-from daemon.cli.command import OK, Command, Context, UsageError, argument
+from daemon.cli.answer import answer, path
+from daemon.cli.command import Command, Context, UsageError, argument
 from daemon.cli.listing import show_list
-from daemon.cli.output import fields, note, say, say_json
+from daemon.cli.output import fields, note, say
 
 LABELS = {
     "name": "Name", "user_id": "Id", "display_name": "Full name", "email": "Mail", "active": "Active", "pin": "PIN",
@@ -18,10 +17,6 @@ LABELS = {
     "last_submitted_at": "Last job sent", "last_released_at": "Last job released",
 }  # fmt: skip
 COLUMNS = {"name": "NAME", "display_name": "FULL NAME", "profile": "PROFILE", "active": "ACTIVE", "pin": "PIN"}
-
-
-def _path(name: str, *rest: str) -> str:
-    return "/".join(["/users", quote(name, safe=""), *rest])
 
 
 def add(context: Context) -> int:
@@ -35,19 +30,14 @@ def add(context: Context) -> int:
     if options.password_stdin:
         body["password"] = secret_input.from_stdin("password")
 
-    async def work(api: Api) -> Any:
-        return await api.post("/users", body)
+    def told(made: Any) -> None:
+        say(f"Added {made['name']} with PIN {made['pin']}.")
+        if made.get("password_note"):
+            note(f"The password is {made['password_note']}.")
+        if not options.password_stdin:
+            say(f"No password yet: `holdfast user password {made['name']}` sets one, or mails a link with --link.")
 
-    made = with_api(context.settings(), work)
-    if context.as_json:
-        say_json(made)
-        return OK
-    say(f"Added {made['name']} with PIN {made['pin']}.")
-    if made.get("password_note"):
-        note(f"The password is {made['password_note']}.")
-    if not options.password_stdin:
-        say(f"No password yet: `holdfast user password {made['name']}` sets one, or mails a link with --link.")
-    return OK
+    return answer(context, lambda api: api.post("/users", body), told)
 
 
 def listing(context: Context) -> int:
@@ -58,27 +48,18 @@ def listing(context: Context) -> int:
 
 
 def show(context: Context) -> int:
-    async def work(api: Api) -> Any:
-        return await api.get(_path(context.options.name))
-
-    found = with_api(context.settings(), work)
-    if context.as_json:
-        say_json(found)
-    else:
+    def told(found: Any) -> None:
         fields({**found, "cards": [c["label"] or c["card_id"] for c in found["cards"]]}, LABELS)
-    return OK
+
+    return answer(context, lambda api: api.get(path("users", context.options.name)), told)
 
 
 def _switch(context: Context, verb: str, done: str) -> int:
-    async def work(api: Api) -> Any:
-        return await api.post(_path(context.options.name, verb))
-
-    found = with_api(context.settings(), work)
-    if context.as_json:
-        say_json(found)
-    else:
-        say(f"{found['name']} {done}")
-    return OK
+    return answer(
+        context,
+        lambda api: api.post(path("users", context.options.name, verb)),
+        lambda found: say(f"{found['name']} {done}"),
+    )
 
 
 def disable(context: Context) -> int:
@@ -105,19 +86,15 @@ def password(context: Context) -> int:
     else:
         body["password"] = secret_input.prompted("password")
 
-    async def work(api: Api) -> Any:
-        return await api.post(_path(options.name, "password"), body)
-
-    done = with_api(context.settings(), work)
-    if context.as_json:
-        say_json(done)
-    elif options.link:
-        say(f"A link to set a password goes to {done['mailed_to']}.")
-    else:
+    def told(done: Any) -> None:
+        if options.link:
+            say(f"A link to set a password goes to {done['mailed_to']}.")
+            return
         say(f"The password of {done['name']} is set; every open session has ended.")
         if done.get("password_note"):
             note(f"It is {done['password_note']}.")
-    return OK
+
+    return answer(context, lambda api: api.post(path("users", options.name, "password"), body), told)
 
 
 def change(context: Context) -> int:
@@ -127,30 +104,21 @@ def change(context: Context) -> int:
     if not body:
         raise UsageError("say what to change: --display-name or --email")
 
-    async def work(api: Api) -> Any:
-        return await api.patch(_path(options.name), body)
-
-    changed = with_api(context.settings(), work)
-    if context.as_json:
-        say_json(changed)
-    else:
-        say(f"Changed {changed['name']}.")
-    return OK
+    return answer(
+        context,
+        lambda api: api.patch(path("users", options.name), body),
+        lambda changed: say(f"Changed {changed['name']}."),
+    )
 
 
 def address(context: Context) -> int:
-    async def work(api: Api) -> Any:
-        return await api.post(_path(context.options.name, "address"))
+    def told(made: Any) -> None:
+        say(f"Whoever prints to one of these prints as {made['name']}. Shown once; the address before has ended.")
+        for url in made["urls"].values():
+            if url:
+                say(f"  {url}")
 
-    made = with_api(context.settings(), work)
-    if context.as_json:
-        say_json(made)
-        return OK
-    say(f"Whoever prints to one of these prints as {made['name']}. Shown once; the address before has ended.")
-    for url in made["urls"].values():
-        if url:
-            say(f"  {url}")
-    return OK
+    return answer(context, lambda api: api.post(path("users", context.options.name, "address")), told)
 
 
 _NAME = argument("name", metavar="NAME", help="network name (or id)")

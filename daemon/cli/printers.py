@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
-from daemon.cli.client import Api, with_api
-from daemon.cli.command import OK, Command, Context, argument
+from daemon.cli.answer import answer, path
+from daemon.cli.command import Command, Context, argument
 from daemon.cli.listing import show_list
-from daemon.cli.output import fields, say, say_json
+from daemon.cli.output import fields, say
 
 LABELS = {
     "name": "Name", "printer_id": "Id", "uri": "Address", "tls": "TLS", "tariff": "Tariff", "location": "Location",
@@ -24,16 +23,11 @@ def add(context: Context) -> int:
         if getattr(options, key):
             body[key] = getattr(options, key)
 
-    async def work(api: Api) -> Any:
-        return await api.post("/printers", body)
+    def told(made: Any) -> None:
+        say(f"Added printer {made['name']} ({made['state']}).")
+        say(f"Put a terminal beside it: holdfast terminal add NAME --printer {made['name']}")
 
-    made = with_api(context.settings(), work)
-    if context.as_json:
-        say_json(made)
-        return OK
-    say(f"Added printer {made['name']} ({made['state']}).")
-    say(f"Put a terminal beside it: holdfast terminal add NAME --printer {made['name']}")
-    return OK
+    return answer(context, lambda api: api.post("/printers", body), told)
 
 
 def listing(context: Context) -> int:
@@ -46,27 +40,17 @@ def listing(context: Context) -> int:
 
 
 def show(context: Context) -> int:
-    async def work(api: Api) -> Any:
-        return await api.get(f"/printers/{quote(context.options.name, safe='')}")
-
-    found = with_api(context.settings(), work)
-    if context.as_json:
-        say_json(found)
-    else:
-        fields(found, LABELS)
-    return OK
+    return answer(
+        context, lambda api: api.get(path("printers", context.options.name)), lambda found: fields(found, LABELS)
+    )
 
 
 def remove(context: Context) -> int:
-    async def work(api: Api) -> Any:
-        return await api.delete(f"/printers/{quote(context.options.name, safe='')}")
-
-    gone = with_api(context.settings(), work)
-    if context.as_json:
-        say_json(gone)
-    else:
-        say(f"Removed printer {gone['name']}. Its past jobs stay in the statements.")
-    return OK
+    return answer(
+        context,
+        lambda api: api.delete(path("printers", context.options.name)),
+        lambda gone: say(f"Removed printer {gone['name']}. Its past jobs stay in the statements."),
+    )
 
 
 _NAME = argument("name", metavar="NAME", help="the printer's name (or id)")

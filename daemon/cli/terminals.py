@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
-from daemon.cli.client import Api, with_api
-from daemon.cli.command import OK, Command, Context, argument
+from daemon.cli.answer import answer, path
+from daemon.cli.command import Command, Context, argument
 from daemon.cli.listing import show_list
-from daemon.cli.output import fields, say, say_json
+from daemon.cli.output import fields, say
 
 LABELS = {
     "name": "Name", "terminal_id": "Id", "state": "State", "policy": "Sign-in", "printers": "Printers", "site": "Site",
@@ -23,17 +22,12 @@ def add(context: Context) -> int:
     if options.site:
         body["site"] = options.site
 
-    async def work(api: Api) -> Any:
-        return await api.post("/terminals", body)
+    def told(made: Any) -> None:
+        say(f"Enrol it before {made['expires_at']}; the code works once. On the terminal, type:")
+        say(f"  holdfast kiosk enrol --daemon {made['daemon_url']} --code - --dir /var/lib/holdfast-kiosk/terminal")
+        say(f"and then the code: {made['code']}")
 
-    made = with_api(context.settings(), work)
-    if context.as_json:
-        say_json(made)
-        return OK
-    say(f"Enrol it before {made['expires_at']}; the code works once. On the terminal, type:")
-    say(f"  holdfast kiosk enrol --daemon {made['daemon_url']} --code - --dir /var/lib/holdfast-kiosk/terminal")
-    say(f"and then the code: {made['code']}")
-    return OK
+    return answer(context, lambda api: api.post("/terminals", body), told)
 
 
 def listing(context: Context) -> int:
@@ -43,27 +37,17 @@ def listing(context: Context) -> int:
 
 
 def show(context: Context) -> int:
-    async def work(api: Api) -> Any:
-        return await api.get(f"/terminals/{quote(context.options.name, safe='')}")
-
-    found = with_api(context.settings(), work)
-    if context.as_json:
-        say_json(found)
-    else:
-        fields(found, LABELS)
-    return OK
+    return answer(
+        context, lambda api: api.get(path("terminals", context.options.name)), lambda found: fields(found, LABELS)
+    )
 
 
 def revoke(context: Context) -> int:
-    async def work(api: Api) -> Any:
-        return await api.post(f"/terminals/{quote(context.options.name, safe='')}/revoke")
-
-    gone = with_api(context.settings(), work)
-    if context.as_json:
-        say_json(gone)
-    else:
-        say(f"Terminal {gone['name']} is revoked; its key is refused from now on.")
-    return OK
+    return answer(
+        context,
+        lambda api: api.post(path("terminals", context.options.name, "revoke")),
+        lambda gone: say(f"Terminal {gone['name']} is revoked; its key is refused from now on."),
+    )
 
 
 _NAME = argument("name", metavar="NAME", help="the terminal's name (or id)")

@@ -54,6 +54,7 @@ class Deliver:
         self._follow = Follow(house, printers=printers, settle=settle)
         self._gates: dict[int, asyncio.Lock] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._is_closed = False
         self._left: set[str] = set()
         self._failures: dict[str, int] = {}
         self._sending: set[str] = set()
@@ -69,6 +70,7 @@ class Deliver:
 
     async def close(self) -> None:
         """Lets documents on the wire finish for a moment, then stops every task; recovery takes up the rest."""
+        self._is_closed = True
         if self._sending:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._all_sent.wait(), CLOSE_S)
@@ -105,7 +107,7 @@ class Deliver:
         """
         self._left &= {delivery.public_id for delivery in live}
         known = self._tasks.keys() | self._left
-        return [delivery for delivery in live if delivery.public_id not in known]
+        return [] if self._is_closed else [delivery for delivery in live if delivery.public_id not in known]
 
     def failures(self, delivery: Delivery) -> int:
         """How often the work on this delivery has failed in a row since the start."""
@@ -113,8 +115,8 @@ class Deliver:
 
     # ----- inside -----
     def _spawn(self, work: Callable[[], Coroutine[object, object, None]], public_id: str) -> None:
-        if public_id in self._tasks:
-            return  # housekeeping was faster than the release that promised it
+        if public_id in self._tasks or self._is_closed:
+            return  # housekeeping was faster than the release that promised it, or the next start takes it up
         self._left.discard(public_id)
         task = asyncio.create_task(self._guard(work, public_id), name=f"delivery-{public_id}")
         self._tasks[public_id] = task

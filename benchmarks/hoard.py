@@ -128,8 +128,9 @@ async def _jobs(parts: Parts, analyser: Analyser, owners: Sequence[Person], docu
             unit.event(Event("job.held", draft.public_id, draft.person_id), draft.created_at_us)
         await house.db.commit(unit)
         unit = Unit()
-        for job in await house.jobs.many([draft.public_id for draft in drafts]):
-            price = await parts.prices.first_price(job, counts)
+        written = await house.jobs.many([draft.public_id for draft in drafts])
+        price = await parts.prices.first_price(written[0], counts)  # one document, one profile: one price
+        for job in written:
             house.jobs.set_facts(unit, job, facts, ticket=ticket, counts=counts, price=price)
         await house.db.commit(unit)
 

@@ -222,6 +222,7 @@ CREATE TABLE job(
 CREATE INDEX job_held    ON job(person_id, state) WHERE state='pending-held';
 CREATE INDEX job_unclaimed ON job(claimed_name) WHERE person_id IS NULL AND state='pending-held';
 CREATE INDEX job_expiry  ON job(held_until_us) WHERE state='pending-held';
+CREATE INDEX job_hold    ON job(hold_until_us) WHERE state='pending-held' AND hold_until_us IS NOT NULL;
 CREATE INDEX job_active  ON job(state) WHERE state IN ('pending','processing','processing-stopped');
 CREATE INDEX job_person  ON job(person_id, id);
 CREATE INDEX job_queue   ON job(queue, state, id);

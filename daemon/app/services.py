@@ -86,7 +86,7 @@ async def _health(parts: Parts, verbs: Verbs | None) -> Health:
         await parts.db.read("SELECT 1")
     except Exception as problem:
         found["database"] = type(problem).__name__
-    if parts.db.is_storage_full:
+    if parts.db.is_storage_full or not await parts.house.spool.has_room():
         found["storage"] = "full"
     if parts.book_check.are_wrong:
         found["ledger"] = "the books do not add up: holdfast ledger verify"

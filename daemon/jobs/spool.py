@@ -113,6 +113,10 @@ class Spool:
         """Wait for running file work and end the threads."""
         await asyncio.to_thread(self._threads.shutdown)
 
+    async def has_room(self) -> bool:
+        """Whether a document would be taken now."""
+        return await self._hop(self._free) > 0
+
     async def write(self, chunks: AsyncIterator[bytes], *, bytes_max: int) -> SpoolEntry:
         """Store a document; when this returns, file and name survive a power cut.
 

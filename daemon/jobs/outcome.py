@@ -1,9 +1,9 @@
 """What came out? Decides from a printer's last words how many impressions are charged, and on what evidence.
 
-The printer's own counts win while they are plausible; where it has none, or forgot the job before its last sides, the
-difference of its life counter counts if nobody else printed meanwhile (never more than the quote: a counter knows no
-names, and a copy made at the panel is not this job's); else the quote stands, marked estimated. What ended badly is
-never charged more than was observed; what ended badly is never free merely because it ended badly.
+The printer's own counts win while they are plausible. Where it has none, or forgot the job before its last sides, the
+difference of its life counter counts if nobody else printed meanwhile: never more than the quote (a counter knows no
+names, and a copy made at the panel is not this job's), nothing if it never moved. Else the quote stands, marked
+estimated. What ended badly is never charged more than was observed, and never free merely because it ended badly.
 """
 
 from __future__ import annotations
@@ -73,6 +73,8 @@ def decide(evidence: Evidence) -> Outcome:
     expected = evidence.expected_impressions
     reported = _plausible(evidence.impressions, expected) or _from_sheets(evidence)
     counted = _plausible(evidence.counter_difference, expected)
+    if evidence.counter_difference == 0 and evidence.ending == "completed":
+        counted = 0  # it took the job and put nothing on paper
     if counted is not None:
         counted = min(counted, expected)  # what the device counted beyond our job was somebody else's, at its panel
     if reported is not None:

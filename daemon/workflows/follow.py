@@ -36,6 +36,8 @@ log = structlog.get_logger(__name__)
 UNCERTAIN_POLL_S = 30.0
 COUNTER_POLL_S = 2.0
 COUNTER_STILL_POLLS = 5
+COUNTER_FIRST_POLLS = 30
+"""A minute: a cold printer warms up before its first side."""
 COUNTER_MAX_S = 1800.0
 FORGETS_AFTER_S = 45.0
 """Printers keep ended jobs for about a minute at least: a job of ours not found sooner never arrived."""
@@ -294,7 +296,9 @@ class Follow:
         """The printer's life count once it has stopped rising; None where it has none. Paper comes after the bytes."""
         last, still, waited = await self._printers.life_count(printer), 0, 0.0
         before = delivery.counter_before
-        while last is not None and still < COUNTER_STILL_POLLS and waited < COUNTER_MAX_S:
+        while last is not None and waited < COUNTER_MAX_S:
+            if still >= (COUNTER_STILL_POLLS if before is None or last != before else COUNTER_FIRST_POLLS):
+                break
             await asyncio.sleep(COUNTER_POLL_S)
             waited += COUNTER_POLL_S
             count = await self._printers.life_count(printer)

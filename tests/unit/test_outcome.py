@@ -32,6 +32,15 @@ def evidence(ending, **known):
         (evidence("completed"), Outcome(6, None, "quote")),
         (evidence("completed", impressions=0, sheets=0), Outcome(6, None, "quote")),
         (evidence("aborted", counter_difference=2), Outcome(2, None, "counter")),
+        # it knows no names: what it counted beyond our job was a copy made at the panel
+        (evidence("completed", counter_difference=9), Outcome(6, None, "counter")),
+        # it did not move: nothing is on paper
+        (evidence("completed", counter_difference=0), Outcome(0, None, "counter")),
+        (evidence("completed", impressions=4, counter_difference=0), Outcome(4, None, "reported")),
+        # forgotten before the last sides were reported
+        (evidence("gone", impressions=3, counter_difference=6), Outcome(6, None, "counter")),
+        (evidence("gone", impressions=3, counter_difference=2), Outcome(3, None, "reported")),
+        (evidence("completed", impressions=3, counter_difference=6), Outcome(3, None, "reported")),
         # a life count in the job's place is not this job's
         (evidence("completed", impressions=184_000), Outcome(6, None, "quote")),
         (evidence("completed", counter_difference=184_000), Outcome(6, None, "quote")),

@@ -82,6 +82,7 @@ def price_of(text: str, counts: Counts = ONE_SIDE):
         ("late_key", (b"\x01\x02", "taken"), "524a3eb6439ec601e1dd669c2b864de4"),
         ("excess_key", ("d", "EUR", "overrun"), "4aebf9d16e95bc7ce881335e18c42d79"),
         ("adjustment_key", ("k",), "668b860a0fc94d47ba600bbb2ae6ab60"),
+        ("override_key", ("k",), "fe3741f177c02d4510cdcc6de295ba39"),
         ("refund_key", ("k",), "a49bf2ab9f2ea7db0fae041013874331"),
         ("grant_key", ("a/pages", 7, "2026-11"), "1157a40dae901d000ac06ce56876a7d2"),
         ("clip_key", (b"\x01\x02",), "ce5962edc44216d154df957612f4a19f"),
@@ -257,6 +258,14 @@ def test_terms_are_made_up_for_in_order_and_none_is_invented_between_them(last, 
     assert [grant.label for grant in found] == labels
 
 
+def test_terms_that_overlap_are_each_granted():
+    """The next term is the one that begins next, also while the one before still lasts."""
+    terms = (Term("a", date(2026, 1, 5), date(2026, 1, 30)), Term("b", date(2026, 1, 20), date(2026, 2, 20)))
+    rule = PotRule("a", PAGES, 100, PeriodKind.TERM)
+    found = grants_due(Profile("p", (rule,), terms=terms), rule, last_label="term:a", at_us=at("2026-02-10"))
+    assert [grant.label for grant in found] == ["term:b"]
+
+
 def test_a_term_that_begins_today_has_begun():
     """The next term after its own first day is the one after it."""
     assert periods.next_start(PeriodKind.TERM, date(2026, 3, 2), TERMS) == date(2026, 5, 4)
@@ -285,11 +294,27 @@ def test_midnight_is_a_whole_number():
         ({"impressions": 45}, Outcome(6, None, "quote")),
         ({"impressions": 6, "color_impressions": 0}, Outcome(6, 0, "reported")),
         ({"impressions": 6, "color_impressions": -1}, Outcome(6, None, "reported")),
+        ({"impressions": 3, "counter_difference": 9}, Outcome(3, None, "reported")),
     ],
 )
 def test_counts_at_the_limit_of_belief(known, expected):
     """Four times the quote and twenty is the last count believed; no colour at all is a count, below none is not."""
     assert decide(Evidence("completed", 6, 3, **known)) == expected
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        ({"impressions": 4}, Outcome(4, None, "reported")),
+        ({"impressions": 4, "counter_difference": 3}, Outcome(4, None, "reported")),
+        ({"impressions": 4, "counter_difference": 4}, Outcome(4, None, "reported")),
+        ({"impressions": 4, "counter_difference": 5}, Outcome(5, None, "counter")),
+        ({"impressions": 4, "counter_difference": 9}, Outcome(6, None, "counter")),
+    ],
+)
+def test_a_forgotten_job_is_charged_by_whichever_saw_more_of_it(known, expected):
+    """The last word before the printer forgot, or its counter where that saw more, never more than the quote."""
+    assert decide(Evidence("gone", 6, 3, **known)) == expected
 
 
 def test_sides_from_sheets_are_whole_and_rounded_towards_what_lies_there():

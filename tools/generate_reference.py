@@ -32,6 +32,7 @@ SHAPES: Mapping[str, tuple[str, str]] = {
         "last_released_at roles cards[card_id label] aliases has_password",
         "times are null until it happened",
     ),
+    "user address": ("user_id name urls[ipp ipps]", "shown once; the address before stops working"),
     "printer show": (
         "printer_id name uri tls tariff location site state reasons[] accepting checked_at",
         "state: unknown, idle, processing, stopped, unreachable",

@@ -1,11 +1,11 @@
 """Keys on disk, the secret box, password hashing and the house's certificates."""
 
 import asyncio
-import threading
 import ipaddress
 import os
 import ssl
 import stat
+import threading
 
 import pytest
 from cryptography import x509

@@ -16,6 +16,8 @@ FINAL = frozenset({"canceled", "aborted", "completed"})
 ACTIVE = frozenset({"pending", "processing", "processing-stopped"})
 
 HELD = ("job-held-for-release", "job-release-wait")
+STOP_ASKED = ("processing-to-stop-point", "job-canceled-by-user")
+"""Reasons of a job on a printer whose owner (or operator) wants it stopped (RFC 8011 section 5.3.8)."""
 
 
 class Happening(Enum):

@@ -19,6 +19,7 @@ from daemon.db.unit import Unit
 from daemon.devices.errors import PrinterRefused, PrinterUnreachable
 from daemon.jobs.delivery_plan import plan
 from daemon.jobs.delivery_store import LIVE
+from daemon.jobs.lifecycle import ACTIVE, STOP_ASKED, Step
 from daemon.kernel.errors import NotFound, Refusal, Unavailable
 from daemon.workflows.follow import Follow, Lost, Quiet, neutral_name
 
@@ -98,7 +99,20 @@ class Deliver:
             raise Unavailable("The job is just being sent. Try again in a moment.", code="job-being-sent")
         printer = await self._printers.by_id(delivery.printer_id)
         await self._printers.client(printer).cancel(delivery.printer_job_id)
+        await self._note_wish(job)
         self._follow.hurry(delivery.public_id)
+
+    async def _note_wish(self, job: Job) -> None:
+        """The job says that it is being stopped; settled by then, it has its last word already."""
+        fresh = await self._house.jobs.by_id(job.id)
+        if fresh is None or fresh.state not in ACTIVE:
+            return
+        unit = Unit(essential=True)
+        self._house.jobs.move(unit, fresh, Step(fresh.state, STOP_ASKED))
+        try:
+            await self._house.db.commit(unit)
+        except Refusal as refusal:
+            log.info("delivery.overtaken", job_id=job.public_id, code=refusal.code)
 
     def orphans(self, live: Sequence[Delivery]) -> list[Delivery]:
         """Those of all live deliveries that nobody works on: their task failed, or its release was cut short.

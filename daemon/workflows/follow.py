@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 import structlog
 
 from daemon.db.unit import Unit
 from daemon.devices.errors import PrinterRefused, PrinterUnreachable
-from daemon.jobs.lifecycle import Happening, advance
+from daemon.jobs.lifecycle import STOP_ASKED, Happening, advance
 from daemon.kernel.errors import NotFound, Refusal
 from daemon.kernel.events import Event
+from daemon.workflows.patience import Patience
 from daemon.workflows.printers import blocking_reasons
 
 if TYPE_CHECKING:
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     from daemon.devices.printer_job import PrinterJob, PrinterJobStatus
     from daemon.jobs.delivery_store import Delivery
     from daemon.jobs.outcome import Ending
-    from daemon.kernel.clock import Clock
-    from daemon.workflows.house import House, ReleasePolicy
+    from daemon.workflows.house import House
     from daemon.workflows.printers import Printers
     from daemon.workflows.settle import Settle
 
@@ -61,40 +61,6 @@ class Quiet:
 @dataclass(frozen=True, slots=True)
 class Lost:
     """Bytes may have left and no answer came: the printer is asked for the job with our name."""
-
-
-class _Patience:
-    """How long a printer may be silent, stand still, or take; and how soon to look again."""
-
-    def __init__(self, policy: ReleasePolicy, clock: Clock) -> None:
-        self._policy = policy
-        self._clock = clock
-        self._began_s = self._heard_s = clock.monotonic_s()
-        self._stopped_s: float | None = None
-        self.pause_s = policy.poll_first_s
-
-    def heard(self, *, changed: bool, is_stopped: bool) -> None:
-        """The printer answered."""
-        now = self._clock.monotonic_s()
-        self._heard_s = now
-        if not is_stopped:
-            self._stopped_s = None
-        elif self._stopped_s is None:
-            self._stopped_s = now
-        policy = self._policy
-        self.pause_s = policy.poll_first_s if changed else min(self.pause_s * 1.5, policy.poll_max_s)
-
-    @property
-    def is_lost(self) -> bool:
-        """It has been silent for too long."""
-        return self._clock.monotonic_s() - self._heard_s > self._policy.lost_after_s
-
-    @property
-    def is_over(self) -> bool:
-        """It stood still, or printed, for longer than the site allows: the job is to be canceled there."""
-        now = self._clock.monotonic_s()
-        stopped = self._stopped_s is not None and now - self._stopped_s > self._policy.stopped_timeout_s
-        return stopped or now - self._began_s > self._policy.job_timeout_s
 
 
 class Follow:
@@ -193,13 +159,16 @@ class Follow:
             self._hurried.pop(delivery.public_id, None)
 
     async def _watch_until_ended(self, delivery: Delivery, hurried: asyncio.Event) -> None:
-        patience = _Patience(self._house.policy, self._house.clock)
+        patience = Patience(self._house.policy, self._house.clock)
         while True:
             printer = await self._printers.by_id(delivery.printer_id)
             seen = await self._look(delivery, printer)
             if seen is not None:
+                if patience.is_at_rest and seen.state == "processing":
+                    seen = await self._with_printers_word(seen, printer)
                 changed = await self._remember(delivery, seen)
-                patience.heard(changed=changed, is_stopped=_is_stopped(seen))
+                counts = (seen.impressions, seen.sheets)
+                patience.heard(changed=changed, is_stopped=_is_stopped(seen), counts=counts)
                 if _waits_in_vain(delivery, seen) or (patience.is_over and not seen.is_ended):
                     await self._printers.stop_there(printer, seen.job_id)
                 if seen.is_ended:
@@ -212,6 +181,15 @@ class Follow:
             if delivery.phase not in ("printing", "sending", "uncertain"):
                 return
             await self._pause(hurried, patience.pause_s)
+
+    async def _with_printers_word(self, seen: PrinterJobStatus, printer: Printer) -> PrinterJobStatus:
+        """A job that does not move: some printers tell a jam of themselves only, and leave the job `processing`."""
+        try:
+            printer = await self._printers.ask(printer)
+        except (PrinterUnreachable, PrinterRefused):
+            return seen
+        why = blocking_reasons(printer.state, printer.reasons)
+        return replace(seen, state="processing-stopped", reasons=(*seen.reasons, *why)) if why else seen
 
     async def _pause(self, hurried: asyncio.Event, seconds: float) -> None:
         try:
@@ -264,7 +242,8 @@ class Follow:
         now = self._house.clock.now_us()
         if job is not None and not seen.is_ended and job.state in LIVELY:
             stopped = _is_stopped(seen)
-            step = advance(job.state, Happening.STOPPED if stopped else Happening.PRINTING)
+            kept = [reason for reason in job.reasons if reason in STOP_ASKED]
+            step = advance(job.state, Happening.STOPPED if stopped else Happening.PRINTING, *kept)
             self._house.jobs.move(
                 unit, job, step, printed_impressions=impressions, printed_sheets=sheets, is_uncertain=0
             )

@@ -15,7 +15,7 @@ import structlog
 from daemon.accounting.ledger import plan_settlement
 from daemon.db.unit import Unit
 from daemon.jobs.counting import count_first
-from daemon.jobs.lifecycle import Happening, advance, held_reasons
+from daemon.jobs.lifecycle import STOP_ASKED, Happening, Step, advance, held_reasons
 from daemon.jobs.outcome import Evidence, Outcome, decide
 from daemon.kernel.clock import US_PER_S
 from daemon.kernel.counts import NOTHING, Counts, MediaCount
@@ -25,7 +25,6 @@ from daemon.kernel.events import Event
 if TYPE_CHECKING:
     from daemon.jobs.delivery_store import Delivery
     from daemon.jobs.job import Job
-    from daemon.jobs.lifecycle import Step
     from daemon.jobs.outcome import Ending
     from daemon.workflows.house import House
     from daemon.workflows.price import Prices
@@ -172,6 +171,8 @@ class Settle:
         if happening is Happening.COMPLETED and counts.impressions < delivery.counts.impressions:
             happening = Happening.PARTIAL
         step = advance(job.state, happening)
+        if happening is Happening.CANCELED_ON_PRINTER and STOP_ASKED[1] in job.reasons:
+            step = Step(step.state, (STOP_ASKED[1],))
         entry = await house.jobs.entry_of(job.id)
         unit = Unit(essential=True)
         house.ledger.settle(

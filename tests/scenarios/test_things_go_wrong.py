@@ -66,7 +66,7 @@ async def test_a_job_stopped_by_its_owner_costs_what_came_out(tmp_path):
                 await asyncio.sleep(0.02)
         await house.verbs.cancel.one(await house.verbs.jobs.by_public(job.public_id))
         done = await house.finished(job)
-        assert done.state == "canceled"
+        assert (done.state, done.reasons) == ("canceled", ("job-canceled-by-user",))
         assert 0 < done.printed_impressions < 30
         assert await house.balance(anna) == 200 - done.printed_impressions
         assert house.printers["p"].engine.impressions_total == done.printed_impressions

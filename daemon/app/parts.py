@@ -340,6 +340,7 @@ def _policy(settings: Settings) -> ReleasePolicy:
         status_timeout_s=settings.printers.connect_timeout_s,
         undo_s=settings.kiosk.undo_s,
         poll_max_s=release.poll_s,
+        lost_after_s=release.lost_after_s,
         stopped_timeout_s=release.stopped_timeout_s,
         job_timeout_s=release.job_timeout_s,
     )

@@ -240,6 +240,12 @@ class Release:
         1800, "Seconds a job may wait in a stopped printer before it is canceled there and settled.", low=30, high=DAY_S
     )
     job_timeout_s: int = option(4 * 3600, "Seconds a job may take at the printer.", low=60, high=7 * DAY_S)
+    lost_after_s: int = option(
+        20,
+        "Seconds a printer may be silent about a running job before the job is uncertain; it is asked on.",
+        low=5,
+        high=3600,
+    )
     poll_s: int = option(1, "Seconds between questions to the printer about a running job.", low=1, high=60)
     uncertain_after_s: int = option(
         DAY_S, "Seconds an uncertain job keeps its reservation before uncertain_policy decides.", low=1, high=30 * DAY_S

@@ -41,7 +41,7 @@ class ReleasePolicy:
     lease_s: int = 120
     poll_first_s: float = 0.25
     poll_max_s: float = 5.0
-    lost_after_s: float = 60.0
+    lost_after_s: float = 20.0
     stopped_timeout_s: int = 1800
     job_timeout_s: int = 4 * 3600
 

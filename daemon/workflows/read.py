@@ -7,6 +7,8 @@ a client such as CUPS would repeat a refused submission for ever, so the refusal
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import structlog
@@ -29,7 +31,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 READERS = 2
-BATCH_MAX = 64
+BATCH_MAX = 16
+LULL_S = 0.05
+PATIENCE_S = 2.0
+"""Acknowledgements come first: reading waits for a moment without arrivals, but never longer than this."""
 RETRY_S = 5.0
 KEEP_TRIES = 5
 WAKE_S = 30.0
@@ -46,9 +51,13 @@ class Read:
         self._wake = asyncio.Event()
         self._busy: set[int] = set()
         self._finished = asyncio.Event()
+        self._arrived_s = 0.0
+        self._wanted: Counter[str] = Counter()
+        self._hurry = asyncio.Event()
 
     def wake(self) -> None:
         """A document arrived."""
+        self._arrived_s = self._house.clock.monotonic_s()
         self._wake.set()
 
     async def run(self) -> None:
@@ -57,8 +66,10 @@ class Read:
         async with asyncio.TaskGroup() as group:
             while True:
                 self._wake.clear()
+                await self._lull()
                 unread = await self._house.jobs.unread(BATCH_MAX)
-                for job in unread:
+                first = {job.id: job for job in await self._somebody_waits_for()}
+                for job in [*first.values(), *(job for job in unread if job.id not in first)]:
                     if job.id in self._busy:
                         continue
                     await gate.acquire()
@@ -71,9 +82,37 @@ class Read:
                 except TimeoutError:
                     continue
 
+    async def _lull(self) -> None:
+        """Until no document has arrived for a moment, or somebody stands waiting for one, or patience ends."""
+        clock = self._house.clock
+        deadline = clock.monotonic_s() + PATIENCE_S
+        while not self._wanted and clock.monotonic_s() < deadline:
+            if clock.monotonic_s() - self._arrived_s >= LULL_S:
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), LULL_S)
+
+    async def _somebody_waits_for(self) -> list[Job]:
+        """Unread jobs that are read before all others."""
+        self._hurry.clear()
+        if not self._wanted:
+            return []
+        wanted = await self._house.jobs.many(list(self._wanted))
+        return [job for job in wanted if job.is_held and job.has_document and job.facts is None]
+
     async def wait_read(self, public_id: str, timeout_s: float) -> None:
-        """Returns when the job has been read, or after the time-out; the caller looks at the row."""
-        self.wake()
+        """Returns when the job has been read, or after the time-out; the caller looks at the row. It goes first."""
+        self._wanted[public_id] += 1
+        self._hurry.set()
+        self._wake.set()
+        try:
+            await self._until_read(public_id, timeout_s)
+        finally:
+            self._wanted[public_id] -= 1
+            if not self._wanted[public_id]:
+                del self._wanted[public_id]
+
+    async def _until_read(self, public_id: str, timeout_s: float) -> None:
 
         async def until_read() -> None:
             while True:

@@ -101,6 +101,8 @@ async def test_refusals_say_why_what_next_and_not_charged(tmp_path) -> None:
         await page.get_by_role("button", name="Print 1 job").click()
         await expect(notice).to_contain_text("The printer is not ready")
         await page.get_by_role("button", name="Use Third floor").click()
+        await expect(page.get_by_role("button", name="Third floor Ready")).to_be_visible()
+        await expect(notice).to_be_hidden()
         daemon.page_s = 0.01
         await page.get_by_role("button", name="Print 1 job").click()
         await expect(page.get_by_role("heading", name="Your job is printed")).to_be_visible()

@@ -5,12 +5,8 @@ import os
 import pytest
 
 from tests.helpers import kills
-from tests.helpers.ippeveprinter import is_installed
-
-needs_printer = pytest.mark.skipif(not is_installed(), reason="ippeveprinter and dbus-daemon are Debian packages")
 
 
-@needs_printer
 @pytest.mark.timeout(400)
 async def test_two_dozen_kills(tmp_path):
     """24 kills against a real ippeveprinter."""
@@ -19,7 +15,6 @@ async def test_two_dozen_kills(tmp_path):
     assert tale.released
 
 
-@needs_printer
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 async def test_many_kills(tmp_path):

@@ -2,13 +2,10 @@
 
 import asyncio
 
-import pytest
-
-from tests.helpers.ippeveprinter import is_installed, running
+from tests.helpers.ippeveprinter import running
 from tests.helpers.office import office
 
 
-@pytest.mark.skipif(not is_installed(), reason="ippeveprinter and dbus-daemon are Debian packages")
 async def test_a_jam_is_seen_at_the_job_and_cleared(tmp_path):
     """The job says it is stopped while the sheet is stuck, goes on when it is cleared, and is paid once."""
     async with running() as witness, office(tmp_path) as house:

@@ -1,0 +1,37 @@
+-- Cards, terminals and the console: what signing in by a tap needs beyond the main job.
+
+-- ===== cards =====
+ALTER TABLE card ADD COLUMN format TEXT NOT NULL DEFAULT '';      -- the card format it was read by; '' = the house's default
+ALTER TABLE card ADD COLUMN sealed BLOB;                          -- the raw read in the secret box (auth.card_store), NULL where a site keeps none
+ALTER TABLE card ADD COLUMN created_by TEXT NOT NULL DEFAULT '';  -- actor, as the audit names them
+CREATE INDEX card_person ON card(person_id);
+CREATE TABLE card_proof(                 -- the last day (site's zone) a card was completed by its password at a terminal
+  card_id       INTEGER NOT NULL REFERENCES card(id) ON DELETE CASCADE,
+  terminal_id   INTEGER NOT NULL REFERENCES terminal(id),
+  day           TEXT NOT NULL,
+  PRIMARY KEY(card_id, terminal_id)
+) STRICT;
+ALTER TABLE person ADD COLUMN release_on_tap INTEGER CHECK(release_on_tap IN (0,1));  -- NULL: as the site says
+
+-- ===== terminals =====
+ALTER TABLE terminal RENAME COLUMN policy TO policy_1;
+ALTER TABLE terminal ADD COLUMN policy TEXT NOT NULL DEFAULT 'site'
+  CHECK(policy IN ('site','card','card+password','daily','none'));  -- daily: password at the first use in a day
+UPDATE terminal SET policy=policy_1;
+ALTER TABLE terminal DROP COLUMN policy_1;
+ALTER TABLE terminal ADD COLUMN opening_hours TEXT NOT NULL DEFAULT '';   -- '' = always open
+ALTER TABLE terminal ADD COLUMN readers TEXT NOT NULL DEFAULT '[]';       -- JSON [{"name","kind","state","code"}] as last heard
+ALTER TABLE terminal ADD COLUMN screen TEXT NOT NULL DEFAULT '{}';        -- JSON {"width","height","dpi"} as last heard
+ALTER TABLE terminal_printer ADD COLUMN reader TEXT NOT NULL DEFAULT '';  -- a tap on this reader means this printer
+CREATE TABLE terminal_command(           -- what an operator asked a terminal to do; pushed, answered once, kept a month
+  id            INTEGER PRIMARY KEY AUTOINCREMENT,
+  public_id     TEXT NOT NULL UNIQUE,
+  terminal_id   INTEGER NOT NULL REFERENCES terminal(id),
+  kind          TEXT NOT NULL CHECK(kind IN ('identify','restart','log')),
+  asked_by      TEXT NOT NULL,
+  asked_at_us   INTEGER NOT NULL,
+  expires_at_us INTEGER NOT NULL,
+  done_at_us    INTEGER,
+  answer        TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX terminal_command_open ON terminal_command(terminal_id) WHERE done_at_us IS NULL;

@@ -56,8 +56,11 @@ class ReaderState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReaderStatus:
-    """A change of a device's state. `code` says why in a stable word (`unplugged`, `service-down`, `no-permission`,
-    `held-elsewhere`, ...), `model` what the device calls itself."""
+    """A change of a device's state.
+
+    `code` says why in a stable word (`unplugged`, `service-down`, `no-permission`, `held-elsewhere`, `not-installed`,
+    ...), `model` is what the device calls itself.
+    """
 
     reader: str
     kind: str

@@ -35,3 +35,28 @@ CREATE TABLE terminal_command(           -- what an operator asked a terminal to
   answer        TEXT NOT NULL DEFAULT ''
 ) STRICT;
 CREATE INDEX terminal_command_open ON terminal_command(terminal_id) WHERE done_at_us IS NULL;
+CREATE TABLE terminal_outage(            -- a terminal that was not heard of, or a reader it missed; kept for a while
+  id            INTEGER PRIMARY KEY AUTOINCREMENT,
+  terminal_id   INTEGER NOT NULL REFERENCES terminal(id),
+  reader        TEXT NOT NULL DEFAULT '',           -- '' = the terminal itself
+  code          TEXT NOT NULL DEFAULT '',           -- why, as the terminal said it (unplugged, service-down, ...)
+  began_at_us   INTEGER NOT NULL,
+  ended_at_us   INTEGER
+) STRICT;
+CREATE UNIQUE INDEX terminal_outage_open ON terminal_outage(terminal_id, reader) WHERE ended_at_us IS NULL;
+
+-- ===== console =====
+CREATE TABLE console_session(
+  hash          BLOB PRIMARY KEY,        -- of the cookie's value; a new one at sign-in and whenever the person proves themselves again
+  person_id     INTEGER NOT NULL REFERENCES person(id),
+  epoch         INTEGER NOT NULL,        -- the person's, when it was opened: whatever moves it on ends the session
+  csrf          TEXT NOT NULL,           -- what forms of this session carry; kept when the cookie's value changes
+  host          TEXT NOT NULL DEFAULT '',
+  opened_at_us  INTEGER NOT NULL,
+  proven_at_us  INTEGER NOT NULL,        -- when the password was last given: dangerous changes ask for it anew
+  expires_at_us INTEGER NOT NULL,
+  absolute_us   INTEGER NOT NULL,        -- never extended past this
+  ended_at_us   INTEGER
+) STRICT;
+CREATE INDEX console_session_person ON console_session(person_id) WHERE ended_at_us IS NULL;
+CREATE INDEX person_email ON person(lower(email)) WHERE email<>'';

@@ -12,6 +12,24 @@ CREATE TABLE card_proof(                 -- the last day (site's zone) a card wa
   PRIMARY KEY(card_id, terminal_id)
 ) STRICT;
 ALTER TABLE person ADD COLUMN release_on_tap INTEGER CHECK(release_on_tap IN (0,1));  -- NULL: as the site says
+ALTER TABLE session ADD COLUMN card_id INTEGER REFERENCES card(id) ON DELETE SET NULL;  -- the card that was tapped for it
+ALTER TABLE session RENAME COLUMN method TO method_1;
+ALTER TABLE session ADD COLUMN method TEXT NOT NULL DEFAULT 'pin'
+  CHECK(method IN ('pin','card','card+password','password','code'));  -- code: PIN and a code by mail
+UPDATE session SET method=method_1;
+ALTER TABLE session DROP COLUMN method_1;
+CREATE TABLE sign_in_code(               -- the one mailed code a person may have open, good at the terminal it was asked at
+  person_id     INTEGER PRIMARY KEY REFERENCES person(id),
+  terminal_id   INTEGER NOT NULL REFERENCES terminal(id),
+  hash          BLOB NOT NULL,           -- HMAC: eight digits are soon tried without the key
+  key_id        TEXT NOT NULL,
+  asked_at_us   INTEGER NOT NULL,
+  asked         INTEGER NOT NULL,        -- how often in the hour that began at since_us
+  since_us      INTEGER NOT NULL,
+  expires_at_us INTEGER NOT NULL,
+  failures      INTEGER NOT NULL DEFAULT 0,
+  used_at_us    INTEGER
+) STRICT;
 
 -- ===== terminals =====
 ALTER TABLE terminal RENAME COLUMN policy TO policy_1;

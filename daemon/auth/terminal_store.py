@@ -12,13 +12,17 @@ if TYPE_CHECKING:
     from daemon.db.unit import Row, Unit
 
 _COLUMNS = """t.id, t.public_id, t.name, t.site, t.policy, t.public_key, t.counter, t.version, t.created_at_us,
-  t.enrolled_at_us, t.last_seen_us, t.revoked_at_us, t.paused_until_us"""
+  t.enrolled_at_us, t.last_seen_us, t.revoked_at_us, t.paused_until_us, t.opening_hours, t.readers, t.screen"""
 LIST_MAX = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """A device-side terminal. `counter` is the highest written down; times are microseconds UTC."""
+    """A device-side terminal. `counter` is the highest written down; times are microseconds UTC.
+
+    `policy` may be `site` (see `terminal_rules.effective_policy`); `opening_hours` is empty where it never closes;
+    `readers` and `screen` are JSON as last heard.
+    """
 
     id: int
     public_id: str
@@ -33,6 +37,9 @@ class Terminal:
     last_seen_us: int | None
     revoked_at_us: int | None
     paused_until_us: int | None
+    opening_hours: str = ""
+    readers: str = "[]"
+    screen: str = "{}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@
 ALTER TABLE card ADD COLUMN format TEXT NOT NULL DEFAULT '';      -- the card format it was read by; '' = the house's default
 ALTER TABLE card ADD COLUMN sealed BLOB;                          -- the raw read in the secret box (auth.card_store), NULL where a site keeps none
 ALTER TABLE card ADD COLUMN created_by TEXT NOT NULL DEFAULT '';  -- actor, as the audit names them
+ALTER TABLE card ADD COLUMN expiry_told_at_us INTEGER;            -- the end of a temporary card is told once
 CREATE INDEX card_person ON card(person_id);
 CREATE TABLE card_proof(                 -- the last day (site's zone) a card was completed by its password at a terminal
   card_id       INTEGER NOT NULL REFERENCES card(id) ON DELETE CASCADE,
@@ -18,6 +19,7 @@ ALTER TABLE session ADD COLUMN method TEXT NOT NULL DEFAULT 'pin'
   CHECK(method IN ('pin','card','card+password','password','code'));  -- code: PIN and a code by mail
 UPDATE session SET method=method_1;
 ALTER TABLE session DROP COLUMN method_1;
+CREATE INDEX session_terminal ON session(terminal_id) WHERE ended_at_us IS NULL;
 CREATE TABLE sign_in_code(               -- the one mailed code a person may have open, good at the terminal it was asked at
   person_id     INTEGER PRIMARY KEY REFERENCES person(id),
   terminal_id   INTEGER NOT NULL REFERENCES terminal(id),

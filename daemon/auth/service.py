@@ -57,6 +57,7 @@ T = TypeVar("T")
 TICKET_S = 120
 TICKET_CHARS_MAX = 1000
 SECRET_CHARS_MAX = 1024
+LOGIN_CHARS_MAX = 300
 MOVED_TRIES_MAX = 8
 DAY_US = 86_400 * US_PER_S
 _TICKET = "sign-in-ticket"
@@ -203,6 +204,30 @@ class SignIn:
             )
         except (SignInFailed, SignInPaused):
             return None
+
+    async def by_password(self, login: str, password: str, *, peer: str, finish: Callable[[Unit, Subject], T]) -> T:
+        """Network name, alias or mail address with the full password (the console); never a keypad password.
+
+        `finish` appends what opens to the unit that proves it. Failures count for this address apart from IPP's.
+
+        Raises:
+            SignInFailed, SignInPaused, Busy: as `by_pin`; paused is the address.
+        """
+        wanted = login.strip()[:LOGIN_CHARS_MAX]
+        try:
+            known = self._name_of(wanted)
+        except Refusal:
+            known = ""
+
+        async def find() -> Subject | None:
+            return (await self._store.by_mail(wanted) if "@" in wanted else None) or await self._store.by_name(known)
+
+        return await self._prove(find, password, via=_from_browser(peer, f"name:{known}"), finish=finish)
+
+    async def by_person(self, person_id: int, password: str, *, peer: str, finish: Callable[[Unit, Subject], T]) -> T:
+        """The same for somebody who is signed in to the console already: counted like any other try."""
+        via = _from_browser(peer, f"id:{person_id}")
+        return await self._prove(lambda: self._store.by_id(person_id), password, via=via, finish=finish)
 
     async def is_current(self, person_id: int, *, epoch: int) -> bool:
         """Whether a proof of before still stands: the person is active and nothing was changed or revoked since."""
@@ -357,6 +382,10 @@ def identity_of(subject: Subject) -> Identity:
 
 def _at_terminal(terminal: Terminal, method: Method, *, key: str) -> _Via:
     return _Via(source=f"terminal:{terminal.id}", key=key, method=method, where=terminal.name, terminal_id=terminal.id)
+
+
+def _from_browser(peer: str, key: str) -> _Via:
+    return _Via(source=f"console:{peer}", key=key, method="password", where=peer)
 
 
 def _credential(subject: Subject | None, secret: str, via: _Via) -> Credential | None:

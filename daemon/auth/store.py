@@ -42,6 +42,11 @@ class AuthStore:
             )
         )
 
+    async def by_mail(self, address: str) -> Subject | None:
+        """The one person with this mail address, in any letter case; None when several share it."""
+        rows = await self._db.read(_SUBJECT + "p.email<>'' AND lower(p.email)=:email", email=address.lower())
+        return _subject(rows) if len({row["id"] for row in rows}) == 1 else None
+
     async def by_id(self, person_id: int) -> Subject | None:
         """The person with this row id."""
         return _subject(await self._db.read(_SUBJECT + "p.id=:id", id=person_id))

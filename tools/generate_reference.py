@@ -15,14 +15,14 @@ from typing import Any
 
 from daemon.cli import registry
 from daemon.cli.command import Command
-from daemon.settings import Pot, Profile, Queue, Settings, Term
+from daemon.settings import CardReader, Pot, Profile, Queue, Settings, Term
 from daemon.settings.options import META
 from daemon.settings.server import API_OFFSET, IPP_OFFSET, IPPS_OFFSET, KIOSK_OFFSET, SIMULATED_OFFSET
 
 ROOT = Path(__file__).resolve().parents[1]
 MADE = "<!-- Made by tools/generate_reference.py from the program: change it there. -->\n"
 NAMED = {"queues": ("findme", Queue), "profiles": ("standard", Profile)}
-LISTED = {"pots": Pot, "terms": Term}
+LISTED = {"pots": Pot, "terms": Term, "readers": CardReader}
 
 # ruff: noqa: ISC004  -- keys of one object, over lines
 SHAPES: Mapping[str, tuple[str, str]] = {
@@ -139,6 +139,9 @@ def _sections() -> Iterator[tuple[str, Any, str]]:
                     yield f"{name}.{example}.{below}", LISTED[below], str(inner["doc"])
         else:
             yield name, hint, str(meta["doc"])
+            for below, _, inner in _options(hint):
+                if below in LISTED:
+                    yield f"{name}.{below}", LISTED[below], str(inner["doc"])
 
 
 def _toml(value: Any) -> str:
@@ -189,7 +192,7 @@ def _heading(name: str) -> str:
         shown = f"{first}.NAME" + (f".{below}" if below else "")
         del example
         return f"`[[{shown}]]`" if below else f"`[{shown}]`"
-    return f"`[{name}]`"
+    return f"`[[{name}]]`" if rest in LISTED else f"`[{name}]`"
 
 
 def example_file() -> str:

@@ -40,9 +40,9 @@ DEFAULT_QUEUE = "findme"
 EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104  -- compared with, not bound to
 
 __all__ = [
-    "CONFIG_NAME", "DEFAULT_QUEUE", "Analysis", "CardReader", "Cards", "DnsSd", "Kiosk", "Loaded", "Log", "Mail", "Metrics",
-    "Origin", "People", "Pot", "Printers", "Problem", "Profile", "Queue", "Release", "SecretMissing", "Server", "Settings",
-    "SignIn", "Spool", "Tariffs", "Term", "load", "load_with_origins", "read_secret",
+    "CONFIG_NAME", "DEFAULT_QUEUE", "Analysis", "CardReader", "Cards", "DnsSd", "Kiosk", "Loaded", "Log", "Mail",
+    "Metrics", "Origin", "People", "Pot", "Printers", "Problem", "Profile", "Queue", "Release", "SecretMissing",
+    "Server", "Settings", "SignIn", "Spool", "Tariffs", "Term", "load", "load_with_origins", "read_secret",
 ]  # fmt: skip
 
 

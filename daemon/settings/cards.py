@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +19,7 @@ class CardReader:
     reader: str = option(
         "*", "Readers this is about, as the terminal names them; * and ? stand for any text.", pattern=GLOB_PATTERN
     )
-    format: str = option("", "Name of a card format.", pattern=f"({NAME_PATTERN})?")
-
-    def check(self) -> Iterator[tuple[str, str]]:
-        if not self.format:
-            yield "format", "is required"
+    format: str = option("default", "Name of a card format.", pattern=NAME_PATTERN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Basis = Literal["reported", "counter", "quote", "nothing"]
+Basis = Literal["reported", "counter", "quote", "nothing", "told"]
+"""`told`: a person who looked at the printer said so."""
 Ending = Literal["completed", "canceled", "aborted", "gone"]
 
 EXTRA_IMPRESSIONS_MAX = 20

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from daemon.jobs.delivery_store import Delivery
     from daemon.jobs.job import Job
     from daemon.jobs.outcome import Ending
+    from daemon.kernel.money import AmountJson
     from daemon.workflows.house import House
     from daemon.workflows.price import Prices
 
@@ -33,6 +34,8 @@ log = structlog.get_logger(__name__)
 
 IN_FLIGHT = ("reserved", "sending", "printing", "uncertain")
 TRIES = 5
+TOLD = "An operator looked and said how much came out."
+TOLD_NOTHING = "An operator looked: this did not print. Nothing was charged; it can be released again."
 
 _HAPPENING = {
     "completed": Happening.COMPLETED,
@@ -106,6 +109,21 @@ class Settle:
         await self._house.db.commit(unit)
         log.warning("delivery.uncertain", delivery_id=delivery.public_id, job_id=job.public_id)
 
+    async def decided(self, delivery: Delivery, *, impressions: int, by: str) -> None:
+        """Somebody looked: so many impressions came out of an uncertain job; with 0 it waits again, nothing charged."""
+        if impressions > 0:
+            outcome = Outcome(impressions, None, "told")
+            await self._write(delivery, Happening.DECIDED_PRINTED, outcome, message=TOLD, by=by)
+        else:
+            not_printed = Happening.DECIDED_NOT_PRINTED
+            await self._give_back(delivery, not_printed, ("uncertain",), TOLD_NOTHING, "told-nothing", by=by)
+        log.info("delivery.decided", delivery_id=delivery.public_id, policy="told", impressions=impressions)
+
+    async def charges_for(self, delivery: Delivery, impressions: int) -> tuple[dict[str, int], AmountJson]:
+        """What so many impressions of a delivery would be charged: by unit code, and as the price shown."""
+        job = await self._job(delivery)
+        return await self._price(delivery, self._counts(delivery, job, Outcome(impressions, None, "told")))
+
     async def decide_uncertain(self) -> None:
         """Housekeeping: applies the policy to uncertain jobs whose time is over."""
         now = self._house.clock.now_us()
@@ -144,12 +162,14 @@ class Settle:
             await self._give_back(delivery, Happening.DECIDED_NOT_PRINTED, ("uncertain",), message, "uncertain")
         log.info("delivery.decided", delivery_id=delivery.public_id, policy=policy, impressions=seen)
 
-    async def _write(self, delivery: Delivery, happening: Happening, outcome: Outcome, *, message: str = "") -> None:
+    async def _write(
+        self, delivery: Delivery, happening: Happening, outcome: Outcome, *, message: str = "", by: str = ""
+    ) -> None:
         """One write: post, return, end the job, destroy the document; again when the job's row moved meanwhile."""
         for attempt in range(TRIES):
             job = await self._job(delivery)
             try:
-                await self._write_once(delivery, job, happening, outcome, message)
+                await self._write_once(delivery, job, happening, outcome, message=message, by=by)
             except Refusal as refusal:
                 fresh = await self._house.deliveries.by_public(delivery.public_id)
                 if fresh is not None and fresh.phase not in IN_FLIGHT:
@@ -160,7 +180,7 @@ class Settle:
                 return
 
     async def _write_once(
-        self, delivery: Delivery, job: Job, happening: Happening, outcome: Outcome, message: str
+        self, delivery: Delivery, job: Job, happening: Happening, outcome: Outcome, *, message: str, by: str
     ) -> None:
         house, now = self._house, self._house.clock.now_us()
         counts = self._counts(delivery, job, outcome)
@@ -188,7 +208,7 @@ class Settle:
             unit, delivery, job, step, outcome, counts=counts, actual=actual, price=price, message=message, at_us=now
         )
         house.jobs.forget_document(unit, job.id)
-        unit.event(Event(f"job.{happening.value}", job.public_id, job.person_id), now)
+        _note(unit, job, happening, by=by, impressions=counts.impressions, at_us=now)
         await house.db.commit(unit)
         if entry is not None:
             await house.spool.delete(entry)
@@ -246,7 +266,14 @@ class Settle:
         )
 
     async def _give_back(
-        self, delivery: Delivery, happening: Happening, phases: tuple[str, ...], message: str, code: str
+        self,
+        delivery: Delivery,
+        happening: Happening,
+        phases: tuple[str, ...],
+        message: str,
+        code: str,
+        *,
+        by: str = "",
     ) -> None:
         house, now = self._house, self._house.clock.now_us()
         job = await self._job(delivery)
@@ -257,7 +284,7 @@ class Settle:
         changes = {"message": message, "is_uncertain": 0, "processing_at_us": None, "held_until_us": until}
         house.jobs.move(unit, job, step, **changes)
         await self._void(unit, delivery, phases, why=code, at_us=now)
-        unit.event(Event(f"job.{happening.value}", job.public_id, job.person_id), now)
+        _note(unit, job, happening, by=by, impressions=0, at_us=now)
         await house.db.commit(unit)
         log.info("delivery.voided", delivery_id=delivery.public_id, job_id=job.public_id, code=code)
 
@@ -295,7 +322,7 @@ class Settle:
             counts = count_first(job.facts, delivery.ticket, came_out)
         return _with_color(counts, outcome.color_impressions)
 
-    async def _price(self, delivery: Delivery, counts: Counts) -> tuple[dict[str, int], object]:
+    async def _price(self, delivery: Delivery, counts: Counts) -> tuple[dict[str, int], AmountJson]:
         tariff = await self._house.rates.tariff_at(delivery.tariff)
         quoted = delivery.quote
         priced = self._prices.as_quoted(
@@ -324,6 +351,14 @@ class Settle:
         if job is None:
             raise NotFound("There is no such job.")
         return job
+
+
+def _note(unit: Unit, job: Job, happening: Happening, *, by: str, impressions: int, at_us: int) -> None:
+    """Appends what happened to the job for those who watch; decided `by` somebody, to the audit too."""
+    unit.event(Event(f"job.{happening.value}", job.public_id, job.person_id), at_us)
+    if by:
+        detail: dict[str, object] = {"impressions": impressions}
+        unit.audit(actor=by, action="job.decided", subject=job.public_id, detail=detail, at_us=at_us)
 
 
 def _beyond(quoted: Counts, extra: int) -> Counts:

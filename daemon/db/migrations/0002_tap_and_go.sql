@@ -80,3 +80,6 @@ CREATE TABLE console_session(
 ) STRICT;
 CREATE INDEX console_session_person ON console_session(person_id) WHERE ended_at_us IS NULL;
 CREATE INDEX person_email ON person(lower(email)) WHERE email<>'';
+CREATE INDEX credential_failing ON credential(person_id) WHERE failures>0 OR is_disabled=1;
+CREATE INDEX event_printer ON event(subject, at_us) WHERE topic='printer.changed';
+CREATE INDEX audit_subject ON audit(subject, id);

@@ -136,6 +136,13 @@ class PrinterStore:
         )
         return [_printer(row) for row in rows]
 
+    async def changed_at(self, printer: Printer) -> int | None:
+        """When its state last became another, as far as events are kept."""
+        row = await self._db.read_one(
+            "SELECT max(at_us) AS at FROM event WHERE topic='printer.changed' AND subject=:id", id=printer.public_id
+        )
+        return row["at"] if row else None
+
 
 def _snmp_text(snmp: SnmpTarget | None) -> str:
     return json.dumps({"host": snmp.host, "port": snmp.port, "community": snmp.community}) if snmp else ""

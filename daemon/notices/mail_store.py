@@ -99,6 +99,15 @@ class MailStore:
         )
         return (row["n"], row["at"]) if row else (0, None)
 
+    async def failed_since(self, at_us: int) -> tuple[int, int | None, str]:
+        """How many mails were given up after `at_us`, when the last of them was written, and what was the matter."""
+        row = await self._db.read_one(
+            """SELECT count(*) AS n, max(created_at_us) AS at, max(error) AS error FROM mail
+                WHERE failed_at_us>:at AND error<>'restored'""",
+            at=at_us,
+        )
+        return (row["n"], row["at"], row["error"] or "") if row else (0, None, "")
+
     def sent(self, unit: Unit, mail: MailRow, *, at_us: int) -> None:
         """Append that it left; what it said is forgotten."""
         unit.add(

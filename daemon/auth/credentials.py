@@ -106,12 +106,20 @@ class Credentials:
 
     def weakness(self, secret: str, *, names: tuple[str, ...] = ()) -> str:
         """Why the rule for passwords people choose would refuse this one, in plain words; empty when it would not."""
-        words = _words((*names, *self._rules.house_names))
         try:
-            secret_rules.check_password(secret, context=words, least=self._rules.password_chars_min)
+            self.check(secret, names=names)
         except secret_rules.PasswordRefused as refused:
             return refused.message
         return ""
+
+    def check(self, secret: str, *, names: tuple[str, ...] = ()) -> None:
+        """The rule for passwords people choose for themselves.
+
+        Raises:
+            secret_rules.PasswordRefused: with the reason.
+        """
+        words = _words((*names, *self._rules.house_names))
+        secret_rules.check_password(secret, context=words, least=self._rules.password_chars_min)
 
     def append_new(self, unit: Unit, *, public_id: str, stored: StoredSecret) -> None:
         """Append the first password of somebody added in the same unit."""

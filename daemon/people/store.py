@@ -103,7 +103,26 @@ class PeopleStore:
             public_id=public_id,
         )
 
+    def set_up(self, unit: Unit, role: str) -> None:
+        """Append that the house has had its first holder of this role; refused as `setup-done` the second time."""
+        unit.add(
+            """INSERT INTO meta(key, value) SELECT 'first:'||:role, '1'
+                WHERE NOT EXISTS(SELECT 1 FROM meta WHERE key='first:'||:role)""",
+            rows=1,
+            refusal="setup-done",
+            role=role,
+        )
+
     # ----- reads -----
+    async def was_set_up(self, role: str) -> bool:
+        """Whether anybody has, or had at set-up, this role everywhere."""
+        row = await self._db.read_one(
+            """SELECT 1 AS one FROM meta WHERE key='first:'||:role
+               UNION ALL SELECT 1 FROM role_grant WHERE role=:role AND site='*'""",
+            role=role,
+        )
+        return row is not None
+
     async def by_id(self, person_id: int) -> Person | None:
         """The person with this row id."""
         row = await self._db.read_one(f"SELECT {_COLUMNS} FROM person WHERE id=:id AND {_LIVING}", id=person_id)

@@ -127,8 +127,8 @@ class PeopleDesk:
         return person
 
     # ----- changes -----
-    async def add(self, draft: PersonDraft, *, actor: str) -> Person:
-        """A new person with accounts, and with a password where one is given.
+    async def add(self, draft: PersonDraft, *, actor: str, also: Callable[[Unit], None] | None = None) -> Person:
+        """A new person with accounts, and with a password where one is given; `also` joins the same write.
 
         Raises:
             BadName, ProfileUnknown, PinRefused, PasswordRefused, RoleUnknown: not as typed.
@@ -150,6 +150,8 @@ class PeopleDesk:
             self.store.grant_role(unit, new.public_id, role)
         if stored is not None:
             self._credentials.append_new(unit, public_id=new.public_id, stored=stored)
+        if also is not None:
+            also(unit)
         return await self._write(unit, new)
 
     async def create_at_first_print(self, name: str) -> Person:

@@ -29,7 +29,7 @@ NEVER_AT_A_TERMINAL = {
     "administrators and the API": {
         "bad-amount", "bad-name", "credential-moved", "card-taken", "idempotency-key-needed", "job-not-claimed", "link-spent",
         "locator-taken", "name-taken", "no-mail-address", "password-refused", "pin-refused", "pin-taken",
-        "pins-exhausted", "pot-unknown", "profile-unknown", "reason-needed",
+        "pins-exhausted", "pot-unknown", "profile-unknown", "reason-needed", "bad-count", "job-not-uncertain", "setup-done",
         "role-unknown", "tariff-unknown", "unchanged", "user-unknown", "terminal-not-found", "feed-closed",
     },
     "print clients": {

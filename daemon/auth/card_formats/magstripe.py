@@ -1,0 +1,83 @@
+"""Magnetic stripes as readers type them: `%...?` is track 1, `;...?` track 2, `+...?` track 3. Pure.
+
+ISO/IEC 7811 and 7813: each track has a start sentinel, data, the end sentinel `?` and, where the reader passes it on,
+one check character (LRC). A track the reader could not read arrives as the single letter E: refused, never used.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from daemon.auth.cards import CardUnreadable
+
+_LINE = re.compile(r"(?:[%;+][^%;+?\r\n]{0,120}\?[^%;+?\r\n]{0,2})+")
+_TRACK = re.compile(r"([%;+])([^%;+?]*)\?([^%;+?]*)")
+_LINE_ENDS = " \t\r\n"
+ACCOUNT_CHARS_MAX = 37
+"""Track 2 holds 40 characters, three of them sentinels and check."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackKind:
+    """One track's alphabet: characters are `base` plus their code of `code_bits` bits."""
+
+    name: str
+    start: str
+    base: int
+    code_bits: int
+    account: Callable[[str], str | None]
+
+    def check_character(self, data: str) -> str | None:
+        """The LRC of a track with these data: the exclusive or of all codes, sentinels included.
+
+        None when a character is not in the track's alphabet.
+        """
+        total = 0
+        for character in f"{self.start}{data}?":
+            code = ord(character) - self.base
+            if not 0 <= code < 1 << self.code_bits:
+                return None
+            total ^= code
+        return chr(self.base + total)
+
+    def number(self, line: str, *, is_checked: bool) -> str:
+        """The account number on this track of `line`; with `is_checked` an LRC that is there must be right.
+
+        Raises:
+            CardUnreadable: no such track, an unreadable one, a wrong check character, or no account number.
+        """
+        text = line.strip(_LINE_ENDS)
+        if not _LINE.fullmatch(text):
+            raise CardUnreadable(f"is no whole magstripe line: {self.name} is {self.start}...?")
+        found = [(data, tail) for start, data, tail in _TRACK.findall(text) if start == self.start]
+        if len(found) != 1:
+            raise CardUnreadable(f"has no {self.name}" if not found else f"has {self.name} twice")
+        data, tail = found[0]
+        if data.upper() == "E":
+            raise CardUnreadable(f"the reader could not read {self.name} (E): swipe again")
+        if len(tail) > 1:
+            raise CardUnreadable(f"has more than one check character after {self.name}")
+        if is_checked and tail and tail != self.check_character(data):
+            raise CardUnreadable(f"the check character (LRC) of {self.name} is wrong: swipe again")
+        account = self.account(data)
+        if account is None:
+            raise CardUnreadable(f"has no account number where {self.name} keeps it")
+        return account
+
+
+def _account_1(data: str) -> str | None:
+    """Format code (one capital letter), number, `^`, name, `^`, the rest."""
+    found = re.fullmatch(rf"[A-Z]([0-9 ]{{1,{ACCOUNT_CHARS_MAX}}})\^[ -$&-*,-:<->@-_]*", data)
+    return found.group(1).replace(" ", "") or None if found else None
+
+
+def _account_2(data: str) -> str | None:
+    """Number, then nothing or `=` and the rest."""
+    found = re.fullmatch(rf"([0-9]{{1,{ACCOUNT_CHARS_MAX}}})(?:=[0-9:<=>]*)?", data)
+    return found.group(1) if found else None
+
+
+TRACK_1 = TrackKind("track 1", "%", 0x20, 6, _account_1)
+TRACK_2 = TrackKind("track 2", ";", 0x30, 4, _account_2)

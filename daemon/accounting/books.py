@@ -63,6 +63,13 @@ class Books:
             return statement.lines(page, balances), page[-1]["id"]
         return statement.lines(rows, balances), 0
 
+    async def latest(self, person_id: int, *, limit: int) -> list[dict[str, Any]]:
+        """A person's last movements, newest first."""
+        count = min(limit, LINES_MAX)
+        after = await self._store.before_last(person_id, count)
+        rows, balances = await self._store.movements(person_id, after=after, count=2 * count)
+        return statement.lines(rows, balances)[::-1][:count]
+
 
 def _sums(facts: dict[str, list[Row]]) -> list[reconcile.Mismatch]:
     return [

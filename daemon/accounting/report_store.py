@@ -79,6 +79,13 @@ _BALANCES_BEFORE = """SELECT a.id,
    -coalesce((SELECT sum(t.amount) FROM transfer t WHERE t.debit_account_id=a.id
                AND t.kind IN ('direct','post','reversal') AND t.id<=:after), 0) AS balance
   FROM account a WHERE a.owner=:owner"""
+_LAST = """SELECT min(id) AS id FROM (
+    SELECT t.id FROM account a JOIN transfer t ON t.debit_account_id=a.id AND t.kind IN ('direct','post','reversal')
+     WHERE a.owner=:owner AND t.amount>0
+    UNION ALL
+    SELECT t.id FROM account a JOIN transfer t ON t.credit_account_id=a.id AND t.kind IN ('direct','reversal')
+     WHERE a.owner=:owner AND t.amount>0
+    ORDER BY 1 DESC LIMIT :count) AS tail"""
 
 _EXPORT = """SELECT t.id, t.idempotency_key, t.kind, t.job_id, t.leg, t.amount, t.at_us, t.expires_at_us, u.code,
     u.scale, d.id AS debit_id, d.kind AS debit_kind, d.pot AS debit_pot, dp.public_id AS debit_user,
@@ -166,6 +173,11 @@ class ReportStore:
             [(_STATEMENT, {**params, "count": count}), (_BALANCES_BEFORE, params)]
         )  # fmt: skip
         return rows, {row["id"]: row["balance"] for row in before}
+
+    async def before_last(self, person_id: int, count: int) -> int:
+        """The position behind which a person's last `count` movements lie; 0 when there are no more than that."""
+        row = await self._db.read_one(_LAST, owner=ledger.owner_of(person_id), count=count)
+        return int(row["id"]) - 1 if row and row["id"] else 0
 
     async def _pages(self, sql: str, after: int) -> AsyncIterator[Row]:
         while rows := await self._db.read(sql, after=after, count=ROWS_PER_READ):

@@ -107,6 +107,10 @@ class Accounts:
         """Movements oldest first and where the next page begins (0: nowhere)."""
         return await self._books.statement(person.id, after=after, limit=limit)
 
+    async def latest(self, person: Person, *, limit: int) -> list[dict[str, Any]]:
+        """The last movements, newest first."""
+        return await self._books.latest(person.id, limit=limit)
+
     async def verify(self) -> dict[str, Any]:
         """The books, rebuilt from the transfers."""
         return (await self._books.verify()).to_json()

@@ -27,6 +27,7 @@ from daemon.web.ipp.queues import Queues, QueueView, Rule
 from daemon.web.site import create_site
 from daemon.web.terminal.door import ScreenLimits, TerminalServices
 from daemon.web.terminal.house import HouseBackend, KioskPolicy
+from daemon.web.terminal.printer_news import PrinterNews
 from daemon.web.terminal.routes import create_terminal_api
 
 if TYPE_CHECKING:
@@ -167,14 +168,20 @@ def terminal_services(parts: Parts, verbs: Verbs, feed: EventFeed) -> TerminalSe
         policy=KioskPolicy(preview=kiosk.preview, card_cost_cap=kiosk.card_cost_cap),
         look=verbs.looks.soon,
     )
+    cards = parts.settings.cards
     return TerminalServices(
         terminals=parts.terminals,
+        hours=parts.terminal_hours,
+        commands=parts.terminal_commands,
+        printer_news=PrinterNews(backend.printer),
         sessions=parts.sessions,
         sign_in=parts.sign_in,
         feed=feed,
         backend=backend,
         clock=parts.clock,
-        screen=ScreenLimits(kiosk.idle_s, kiosk.countdown_s, kiosk.languages),
+        screen=ScreenLimits(
+            kiosk.idle_s, kiosk.countdown_s, kiosk.languages, link=cards.self_enrolment, mailed_code=cards.mailed_code
+        ),
     )
 
 

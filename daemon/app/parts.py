@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -12,6 +13,7 @@ from daemon.accounting.store import LedgerStore
 from daemon.accounting.tariff_store import TariffStore
 from daemon.app.mail import HOUSE, open_mail
 from daemon.auth import keys, lockout, tls
+from daemon.auth.command_store import CommandStore
 from daemon.auth.credentials import CredentialRules, Credentials
 from daemon.auth.keys import SecretBox
 from daemon.auth.passwords import Passwords
@@ -19,6 +21,8 @@ from daemon.auth.service import SignIn
 from daemon.auth.session_store import SessionStore
 from daemon.auth.sessions import Sessions, SessionTimes
 from daemon.auth.store import AuthStore
+from daemon.auth.terminal_commands import TerminalCommands
+from daemon.auth.terminal_hours import TerminalHours
 from daemon.auth.terminal_store import TerminalStore
 from daemon.auth.terminals import Terminals
 from daemon.auth.token_store import TokenStore
@@ -95,6 +99,8 @@ class Parts:
     sign_in: SignIn
     terminals: Terminals
     terminal_store: TerminalStore
+    terminal_hours: TerminalHours
+    terminal_commands: TerminalCommands
     tokens: Tokens
     rates: ConfiguredRates
     prices: Prices
@@ -213,6 +219,8 @@ def _on(ground: _Ground, sender: Sender | None) -> Parts:
         sign_in=_sign_in(ground, sessions),
         terminals=_terminals(ground, terminal_store),
         terminal_store=terminal_store,
+        terminal_hours=TerminalHours(ground.clock, zoneinfo.ZoneInfo(house.timezone)),
+        terminal_commands=TerminalCommands(ground.db, CommandStore(ground.db), clock=ground.clock, dice=ground.dice),
         tokens=Tokens(ground.db, ground.token_store, ground.auth_store, clock=ground.clock, dice=ground.dice),
         rates=ground.rates,
         prices=Prices(house, default_tariff=ground.settings.tariffs.default),
@@ -283,6 +291,7 @@ def _terminals(ground: _Ground, store: TerminalStore) -> Terminals:
         server_key_sha256=tls.server_key_sha256(ground.files),
         clock=ground.clock,
         dice=ground.dice,
+        site_policy=ground.settings.cards.policy,
     )
 
 

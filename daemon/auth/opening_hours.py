@@ -115,11 +115,9 @@ class OpeningHours:
         return rules[-1].spans if rules else ()
 
     def _moments(self, day: date, zone: tzinfo) -> Iterator[int]:
-        """Every moment of a day at which it could open, in order: its starts, both of them in an hour that comes
-        twice, midnight (the day before may have reached over it until its own rule ends that), and the clocks' change.
-        """
+        """Every moment of a day at which it could open: its starts, twice in a doubled hour, and the clocks' change."""
         found = set()
-        for minute in {0, *(start for start, _ in self._spans(day))}:
+        for minute in {start for start, _ in self._spans(day)}:
             wall = datetime.combine(day, time(minute // 60, minute % 60))
             found |= {_instant(wall, zone, fold=fold) for fold in (0, 1)}
         midnight, next_midnight = (

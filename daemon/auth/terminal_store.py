@@ -74,13 +74,25 @@ class TerminalStore:
         return [Terminal(**row) for row in rows]
 
     async def printers(self, terminal_id: int) -> list[Row]:
-        """`id, public_id, name, state, reasons, is_accepting, location` of its printers, in the order named."""
+        """`id, public_id, name, state, reasons, is_accepting, location, reader` of its printers, in the order named."""
         return await self._db.read(
-            """SELECT p.id, p.public_id, p.name, p.state, p.reasons, p.is_accepting, p.location
+            """SELECT p.id, p.public_id, p.name, p.state, p.reasons, p.is_accepting, p.location, tp.reader
                  FROM terminal_printer tp JOIN printer p ON p.id=tp.printer_id
                 WHERE tp.terminal_id=:id AND p.removed_at_us IS NULL ORDER BY tp.rowid""",
             id=terminal_id,
         )
+
+    async def bindings(self) -> dict[int, list[Row]]:
+        """`public_id, name, reader` of the printers of every terminal, in the order named."""
+        rows = await self._db.read(
+            """SELECT tp.terminal_id, p.public_id, p.name, tp.reader
+                 FROM terminal_printer tp JOIN printer p ON p.id=tp.printer_id
+                WHERE p.removed_at_us IS NULL ORDER BY tp.rowid"""
+        )
+        found: dict[int, list[Row]] = {}
+        for row in rows:
+            found.setdefault(row["terminal_id"], []).append(row)
+        return found
 
     async def printer_ids(self, names: Sequence[str]) -> list[int]:
         """Row ids of printers given by name or public id, in order; missing ones are left out."""
@@ -121,13 +133,38 @@ class TerminalStore:
             at=at_us,
         )
 
-    def bind(self, unit: Unit, *, public_id: str, printer_id: int) -> None:
-        """Append that it stands at a printer."""
+    def unbind(self, unit: Unit, *, public_id: str) -> None:
+        """Append that it stands at no printer any more."""
         unit.add(
-            """INSERT INTO terminal_printer(terminal_id, printer_id)
-               SELECT id, :printer FROM terminal WHERE public_id=:public""",
+            "DELETE FROM terminal_printer WHERE terminal_id=(SELECT id FROM terminal WHERE public_id=:public)",
+            public=public_id,
+        )
+
+    def bind(self, unit: Unit, *, public_id: str, printer_id: int, reader: str = "") -> None:
+        """Append that it stands at a printer, and which of its readers means that printer."""
+        unit.add(
+            """INSERT INTO terminal_printer(terminal_id, printer_id, reader)
+               SELECT id, :printer, :reader FROM terminal WHERE public_id=:public""",
             rows=1,
             printer=printer_id,
+            reader=reader,
+            public=public_id,
+        )
+
+    def change(self, unit: Unit, *, public_id: str, name: str, policy: str, opening_hours: str) -> None:
+        """Append what an administrator may change; refused as `name-taken`, or `terminal-not-found` when revoked."""
+        unit.require(
+            "SELECT 1 FROM terminal WHERE public_id=:public AND revoked_at_us IS NULL",
+            refusal="terminal-not-found",
+            public=public_id,
+        )
+        unit.add(
+            "UPDATE terminal SET name=:name, policy=:policy, opening_hours=:hours WHERE public_id=:public",
+            rows=1,
+            refusal="name-taken",
+            name=name,
+            policy=policy,
+            hours=opening_hours,
             public=public_id,
         )
 
@@ -159,9 +196,10 @@ class TerminalStore:
         )
 
     def enrol(self, unit: Unit, *, terminal_id: int, public_key: bytes, version: str, at_us: int) -> None:
-        """Append the terminal's key; its counter begins anew, its code is gone."""
+        """Append the terminal's key; its counter begins anew, its code is gone, and so is who stood there before."""
         unit.add(
-            """UPDATE terminal SET public_key=:key, counter=0, version=:version, enrolled_at_us=:at, last_seen_us=:at
+            """UPDATE terminal SET public_key=:key, counter=0, version=:version, enrolled_at_us=:at, last_seen_us=:at,
+                      readers='[]', screen='{}'
                 WHERE id=:id AND revoked_at_us IS NULL""",
             rows=1,
             refusal="enrolment-failed",
@@ -172,14 +210,30 @@ class TerminalStore:
         )
         unit.add("DELETE FROM terminal_code WHERE terminal_id=:id", id=terminal_id)
 
-    def seen(self, unit: Unit, *, terminal_id: int, counter: int, at_us: int, version: str | None = None) -> None:
-        """Append the highest counter used and when the terminal was last heard of."""
+    def seen(self, unit: Unit, *, terminal_id: int, public_key: bytes, counter: int, at_us: int) -> None:
+        """Append the highest counter used and when the terminal was last heard of, by the key that holds now.
+
+        Refused as `revoked` when that key no longer does.
+        """
         unit.add(
-            """UPDATE terminal SET counter=max(counter,:counter), last_seen_us=:at, version=coalesce(:version, version)
-                WHERE id=:id""",
+            """UPDATE terminal SET counter=max(counter,:counter), last_seen_us=:at
+                WHERE id=:id AND public_key=:key AND revoked_at_us IS NULL""",
+            rows=1,
+            refusal="revoked",
             counter=counter,
             at=at_us,
+            id=terminal_id,
+            key=public_key,
+        )
+
+    def heard(self, unit: Unit, *, terminal_id: int, at_us: int, version: str, readers: str, screen: str) -> None:
+        """Append what a terminal says of itself."""
+        unit.add(
+            "UPDATE terminal SET version=:version, readers=:readers, screen=:screen, last_seen_us=:at WHERE id=:id",
             version=version,
+            readers=readers,
+            screen=screen,
+            at=at_us,
             id=terminal_id,
         )
 
@@ -194,6 +248,10 @@ class TerminalStore:
             id=terminal_id,
         )
         unit.add("DELETE FROM terminal_code WHERE terminal_id=:id", id=terminal_id)
-        unit.add(
-            "UPDATE session SET ended_at_us=:at WHERE terminal_id=:id AND ended_at_us IS NULL", at=at_us, id=terminal_id
-        )
+        _end_sessions(unit, terminal_id=terminal_id, at_us=at_us)
+
+
+def _end_sessions(unit: Unit, *, terminal_id: int, at_us: int) -> None:
+    unit.add(
+        "UPDATE session SET ended_at_us=:at WHERE terminal_id=:id AND ended_at_us IS NULL", at=at_us, id=terminal_id
+    )

@@ -1,23 +1,21 @@
 """Terminals: added by an administrator, enrolled once with a short code, then known by their own key.
 
-An address proves nothing. Each request is signed (see `wire.signing`); a time window bounds how old a captured
-request may be and a counter makes it usable once. The highest counter is written down before a request that changes
-anything is acted on, so a restart opens no window for replays of those.
+An address proves nothing. Each request is signed (see `wire.signing`); who signed it is `auth.recognition`'s to say.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import structlog
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from daemon.auth.keys import SealBroken
+from daemon.auth.opening_hours import parse_hours
+from daemon.auth.recognition import ClockSkew, Recognition, SignedHead, TerminalRevoked, TerminalUnknown
+from daemon.auth.terminal_rules import SITE, TERMINAL_POLICIES, effective_policy
 from daemon.auth.terminal_store import Terminal, TerminalStore
 from daemon.db.unit import Unit, UnitRefused
 from daemon.kernel.clock import US_PER_S
@@ -30,45 +28,30 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from daemon.auth.keys import SecretBox
+    from daemon.auth.terminal_reports import Report
     from daemon.db.database import Database
     from daemon.kernel.clock import Clock
     from daemon.kernel.ids import Dice
 
 log = structlog.get_logger(__name__)
 
-__all__ = ["Enrolled", "NewTerminal", "SignedHead", "Terminal", "Terminals"]
+__all__ = [
+    "Binding", "Change", "ClockSkew", "Enrolled", "NewTerminal", "SignedHead", "Terminal", "TerminalRevoked",
+    "TerminalUnknown", "Terminals",
+]  # fmt: skip
 
 CODE_S = 900
 CODE_TRIES_MAX = 8
-POLICIES = ("card", "card+password", "none")
 NAME_CHARS_MAX = 64
-SEEN_EVERY_US = 30 * US_PER_S
+READER_CHARS_MAX = 64
+PRINTERS_MAX = 64
 _CODE = "terminal-code"
-_USED = (1 << signing.WINDOW_BITS) - 1
 
 
 class EnrolmentFailed(Refusal):
     """Unknown, used, expired code, or the two sides do not see the same keys. The code is spent either way."""
 
     code = "enrolment-failed"
-
-
-class TerminalRevoked(Refusal):
-    """The terminal was revoked; it must forget its key and show that."""
-
-    code = "revoked"
-
-
-class TerminalUnknown(Refusal):
-    """No such terminal, or the signature is not its key's, or the request was seen before."""
-
-    code = "terminal-unknown"
-
-
-class ClockSkew(Refusal):
-    """The request's time is too far from ours; `data["now_us"]` lets the terminal correct itself."""
-
-    code = "clock-skew"
 
 
 class TerminalRefused(Refusal):
@@ -99,20 +82,21 @@ class Enrolled:
 
 
 @dataclass(frozen=True, slots=True)
-class SignedHead:
-    """The four headers of a request and what they are about."""
+class Binding:
+    """A printer a terminal stands at, by name or id; a tap on `reader` means this printer ("" for any reader)."""
 
-    terminal_id: str
-    time: str
-    counter: str
-    signature: str
-    method: str
-    target: str
+    printer: str
+    reader: str = ""
 
-    @property
-    def changes(self) -> bool:
-        """Whether acting on it twice would differ from acting on it once."""
-        return self.method not in {"GET", "HEAD"}
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an administrator may change of a terminal; None leaves it as it is."""
+
+    name: str | None = None
+    policy: str | None = None
+    opening_hours: str | None = None
+    printers: Sequence[Binding] | None = None
 
 
 class Terminals:
@@ -128,7 +112,9 @@ class Terminals:
         server_key_sha256: bytes,
         clock: Clock,
         dice: Dice,
+        site_policy: str = "daily",
     ) -> None:
+        """`site_policy` holds where a terminal's own says `site`."""
         self._db = db
         self._store = store
         self._box = box
@@ -136,42 +122,66 @@ class Terminals:
         self._server_key_sha256 = server_key_sha256
         self._clock = clock
         self._dice = dice
-        self._windows: dict[int, signing.ReplayWindow] = {}
+        self._site_policy = site_policy
+        self._recognition = Recognition(db, store, clock=clock)
         self._stretching = asyncio.Semaphore(1)
 
     async def add(
-        self, name: str, *, printers: Sequence[str], policy: str = "card+password", site: str = "main", actor: str
+        self, name: str, *, printers: Sequence[str | Binding], policy: str = SITE, site: str = "main", actor: str
     ) -> NewTerminal:
         """A new terminal at these printers (by name or id), and its code.
 
         Raises:
-            TerminalRefused: no name, an unknown policy.
+            TerminalRefused: no name, an unknown policy, a printer or reader named twice.
             NotFound: no such printer.
             UnitRefused: `name-taken`.
         """
-        title = name.strip()
-        if not title or len(title) > NAME_CHARS_MAX or not title.isprintable():
-            raise TerminalRefused(f"a terminal's name has 1 to {NAME_CHARS_MAX} printable characters")
-        if policy not in POLICIES:
-            raise TerminalRefused(f"no policy {policy!r}: use one of {', '.join(POLICIES)}")
-        if not printers:
-            raise NotFound("a terminal stands at one printer at least")
-        ids = []
-        for printer in printers:
-            found = await self._store.printer_ids([printer])
-            if not found:
-                raise NotFound(f"there is no printer {printer!r}")
-            ids += found
+        title, rule = _name(name), _policy(policy)
+        bound = await self._bound([one if isinstance(one, Binding) else Binding(one) for one in printers])
         public_id = new_id(self._dice)
         now = self._clock.now_us()
         unit = Unit()
-        self._store.insert(unit, public_id=public_id, name=title, site=site, policy=policy, at_us=now)
-        for printer_id in dict.fromkeys(ids):
-            self._store.bind(unit, public_id=public_id, printer_id=printer_id)
+        self._store.insert(unit, public_id=public_id, name=title, site=site, policy=rule, at_us=now)
+        for printer_id, reader in bound:
+            self._store.bind(unit, public_id=public_id, printer_id=printer_id, reader=reader)
         unit.event(Event("terminal.added", public_id), now)
         unit.audit(actor=actor, action="terminal.added", subject=public_id, detail={"policy": policy}, at_us=now)
         await self._db.commit(unit)
         return await self.renew_code(public_id, actor=actor)
+
+    async def change(self, public_id: str, change: Change, *, actor: str) -> None:
+        """Another name, policy, opening hours or printers; the terminal hears of it at once.
+
+        Raises:
+            TerminalRefused, HoursUnreadable, NotFound: not as typed, or there is no such terminal or printer.
+            UnitRefused: `name-taken`.
+        """
+        terminal = await self.get(public_id)
+        name = terminal.name if change.name is None else _name(change.name)
+        policy = terminal.policy if change.policy is None else _policy(change.policy)
+        hours = terminal.opening_hours if change.opening_hours is None else change.opening_hours.strip()
+        parse_hours(hours)
+        now = self._clock.now_us()
+        unit = Unit()
+        self._store.change(unit, public_id=public_id, name=name, policy=policy, opening_hours=hours)
+        after: dict[str, object] = {"name": name, "policy": policy, "opening_hours": hours}
+        if change.printers is not None:
+            bound = await self._bound(change.printers)
+            self._store.unbind(unit, public_id=public_id)
+            for printer_id, reader in bound:
+                self._store.bind(unit, public_id=public_id, printer_id=printer_id, reader=reader)
+            after["printers"] = [
+                f"{one.printer}@{one.reader}" if one.reader else one.printer for one in change.printers
+            ]
+        before: dict[str, object] = {
+            "name": terminal.name,
+            "policy": terminal.policy,
+            "opening_hours": terminal.opening_hours,
+        }
+        changed = {key: value for key, value in after.items() if before.get(key) != value}
+        unit.event(Event("terminal.changed", public_id), now)
+        unit.audit(actor=actor, action="terminal.changed", subject=public_id, detail=changed, at_us=now)
+        await self._db.commit(unit)
 
     async def renew_code(self, public_id: str, *, actor: str) -> NewTerminal:
         """Another code for a terminal: the first was mistyped, or the device was replaced.
@@ -213,6 +223,19 @@ class Terminals:
         """All terminals, the revoked among them."""
         return await self._store.all()
 
+    def policy_of(self, terminal: Terminal) -> str:
+        """The policy that holds there: card, card+password, daily or none."""
+        return effective_policy(terminal.policy, site_policy=self._site_policy)
+
+    def heard_us(self, terminal: Terminal) -> int | None:
+        """When it was last heard of, microseconds UTC; None for never."""
+        return self._recognition.heard_us(terminal)
+
+    @property
+    def refusals(self) -> dict[str, int]:
+        """Terminal messages refused since the start, by reason."""
+        return self._recognition.refusals
+
     async def revoke(self, public_id: str, *, actor: str) -> None:
         """End a terminal now: its next request and its open streams are refused.
 
@@ -226,7 +249,7 @@ class Terminals:
         unit.event(Event("terminal.revoked", public_id), now)
         unit.audit(actor=actor, action="terminal.revoked", subject=public_id, detail={"name": terminal.name}, at_us=now)
         await self._db.commit(unit)
-        self._windows.pop(terminal.id, None)
+        self._recognition.forget(terminal)
         log.info("terminal.revoked", terminal_id=public_id)
 
     async def enrol(self, *, locator: str, public_key: bytes, proof: bytes, version: str) -> Enrolled:
@@ -264,51 +287,82 @@ class Terminals:
             await self._db.commit(unit)
         except UnitRefused as refused:
             raise EnrolmentFailed from refused
-        self._windows.pop(terminal.id, None)
+        self._recognition.welcome(terminal, public_key)
+        log.info("terminal.enrolled", terminal_id=terminal.public_id, is_again=terminal.public_key is not None)
         answer = signing.daemon_proof(key, **seen, ca_pem=self._ca_pem, terminal_id=terminal.public_id)
         return Enrolled(terminal, self._ca_pem, answer)
 
     async def recognise(self, head: SignedHead, body: bytes) -> Terminal:
-        """The terminal that signed this request, once.
+        """The terminal that signed this request, once; its policy is the one that holds there.
 
         Raises:
-            TerminalUnknown, TerminalRevoked, ClockSkew: as they say.
+            TerminalUnknown, TerminalRevoked, ClockSkew, MessageReplayed: as they say.
         """
-        terminal = await self._store.by_public(head.terminal_id[:64])
-        if terminal is None or terminal.public_key is None:
-            raise TerminalUnknown
-        time_us, counter = _number(head.time), _number(head.counter)
-        try:
-            signed = signing.signing_input(
-                method=head.method, target=head.target, body=body, time_us=time_us, counter=counter
-            )
-            signature = base64.b64decode(head.signature, validate=True)
-            Ed25519PublicKey.from_public_bytes(terminal.public_key).verify(signature, signed)
-        except (InvalidSignature, ValueError, binascii.Error) as error:
-            raise TerminalUnknown("the signature does not fit") from error
-        if terminal.revoked_at_us is not None:
+        terminal = await self._recognition.recognise(head, body)
+        return replace(terminal, policy=self.policy_of(terminal))
+
+    async def refused_unread(self, reason: str) -> None:
+        """Count a message that was refused before its signature could be looked at."""
+        await self._recognition.refuse(reason, None)
+
+    async def still(self, terminal: Terminal) -> Terminal:
+        """The terminal as it is now, if the key it was recognised by is still in force.
+
+        Raises:
+            TerminalRevoked: it was revoked, or enrolled anew.
+        """
+        now = await self._store.by_public(terminal.public_id)
+        if now is None or now.revoked_at_us is not None or now.public_key != terminal.public_key:
             raise TerminalRevoked("This terminal was revoked.")
+        return now
+
+    def check_in_force(self, terminal: Terminal) -> None:
+        """The same without a look at the table: for the end of a request that began before.
+
+        Raises:
+            TerminalRevoked: it was revoked or enrolled anew by this daemon meanwhile.
+        """
+        if self._recognition.is_ended(terminal):
+            raise TerminalRevoked("This terminal was revoked.")
+
+    async def heard(self, terminal: Terminal, report: Report) -> None:
+        """Remember what a terminal says of itself; written only when that changed."""
+        readers, screen = (
+            report.readers_after(terminal.readers, self._clock.now_us()),
+            report.screen_after(terminal.screen),
+        )
+        version = report.version or terminal.version
+        if (version, readers, screen) == (terminal.version, terminal.readers, terminal.screen):
+            return
         now = self._clock.now_us()
-        if abs(now - time_us) > signing.SKEW_MAX_US:
-            raise ClockSkew("the request's time is too far from the daemon's", now_us=now)
-        window = self._windows.get(terminal.id) or signing.ReplayWindow(terminal.counter, _USED)
-        after = window.accept(counter)
-        if after is None:
-            raise TerminalUnknown("the request's counter was used before")
-        self._windows[terminal.id] = after
-        if head.changes or now - (terminal.last_seen_us or 0) > SEEN_EVERY_US:
-            await self._write_seen(terminal, after.highest, now)
-        return terminal
-
-    async def note_version(self, terminal: Terminal, version: str) -> None:
-        """Remember what the terminal runs."""
-        if version[:64] != terminal.version:
-            await self._write_seen(terminal, 0, self._clock.now_us(), version=version[:64])
-
-    async def _write_seen(self, terminal: Terminal, counter: int, now: int, *, version: str | None = None) -> None:
         unit = Unit()
-        self._store.seen(unit, terminal_id=terminal.id, counter=counter, at_us=now, version=version)
+        self._store.heard(unit, terminal_id=terminal.id, at_us=now, version=version, readers=readers, screen=screen)
+        unit.event(Event("terminal.reported", terminal.public_id), now)
         await self._db.commit(unit)
+
+    async def _bound(self, bindings: Sequence[Binding]) -> tuple[tuple[int, str], ...]:
+        """(printer's row, reader) of each.
+
+        Raises:
+            NotFound: no printer, or one that does not exist.
+            TerminalRefused: one named twice, or two printers behind one reader.
+        """
+        if not bindings:
+            raise NotFound("a terminal stands at one printer at least")
+        if len(bindings) > PRINTERS_MAX:
+            raise TerminalRefused(f"a terminal stands at {PRINTERS_MAX} printers at most")
+        found: list[tuple[int, str]] = []
+        for one in bindings:
+            ids = await self._store.printer_ids([one.printer])
+            if not ids:
+                raise NotFound(f"there is no printer {one.printer!r}")
+            if len(one.reader) > READER_CHARS_MAX or not (one.reader.isprintable() or not one.reader):
+                raise TerminalRefused(f"a reader's name has at most {READER_CHARS_MAX} printable characters")
+            found.append((ids[0], one.reader))
+        readers = [reader for _, reader in found if reader]
+        if len({printer for printer, _ in found}) < len(found) or len(set(readers)) < len(readers):
+            raise TerminalRefused("a printer is named once, and a reader stands for one printer")
+        return tuple(found)
 
     async def _spend(self, locator: str, now: int) -> None:
         unit = Unit()
@@ -323,6 +377,14 @@ class Terminals:
             return await asyncio.to_thread(signing.code_key, code)
 
 
-def _number(text: str) -> int:
-    """A header's whole number; what is none becomes 0, which no signature or window accepts."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 19 else 0
+def _name(text: str) -> str:
+    title = text.strip()
+    if not title or len(title) > NAME_CHARS_MAX or not title.isprintable():
+        raise TerminalRefused(f"a terminal's name has 1 to {NAME_CHARS_MAX} printable characters")
+    return title
+
+
+def _policy(text: str) -> str:
+    if text not in TERMINAL_POLICIES:
+        raise TerminalRefused(f"no policy {text!r}: use one of {', '.join(TERMINAL_POLICIES)}")
+    return text

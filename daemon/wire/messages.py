@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 PREFIX = "/terminal/v1"
 BODY_BYTES_MAX = 64 * 1024
 """Nothing a terminal asks is longer."""
+COMMAND_ANSWER_BYTES_MAX = 64 * 1024
+"""What a terminal answers a command with, as UTF-8; its POST may be longer, for JSON spells some of it out."""
+COMMAND_BODY_BYTES_MAX = 6 * COMMAND_ANSWER_BYTES_MAX + 1024
 ANSWER_BYTES_MAX = 4 * 1024 * 1024
 """Nothing the daemon answers is longer (previews included)."""
 PING_S = 10
@@ -111,7 +114,7 @@ class JobJson(TypedDict):
 
 
 class PrinterJson(TypedDict):
-    """One printer bound to this terminal."""
+    """One printer bound to this terminal; a tap on `reader` means it (empty: any reader)."""
 
     printer_id: str
     name: str
@@ -119,6 +122,7 @@ class PrinterJson(TypedDict):
     reasons: list[str]
     accepting: bool
     location: NotRequired[str]
+    reader: NotRequired[str]
 
 
 class JobsJson(TypedDict):
@@ -187,15 +191,71 @@ class JobEventJson(TypedDict):
     message: str
 
 
+class ReaderJson(TypedDict):
+    """A reader as the terminal tells of it: state ready, away or refused, and why in one stable word."""
+
+    name: str
+    kind: str
+    state: str
+    code: str
+    model: str
+
+
+class ScreenJson(TypedDict):
+    """The screen's pixels and density; 0 dpi: not known."""
+
+    width: int
+    height: int
+    dpi: float
+
+
+class PulseJson(TypedDict):
+    """POST heartbeat: what the terminal says of itself."""
+
+    version: str
+    readers: list[ReaderJson]
+    screen: NotRequired[ScreenJson]
+
+
+class EnrolmentJson(TypedDict):
+    """What the site lets people do at a terminal with a card nobody knows."""
+
+    link: bool
+    mailed_code: bool
+
+
 class HeartbeatJson(TypedDict):
-    """POST heartbeat's answer: time, what may be done here, the printers, and the screen's limits in seconds."""
+    """POST heartbeat's answer: time, what may be done here, the printers, and the screen's limits in seconds.
+
+    `policy` is the one that holds: card, card+password, daily or none. While not `open` nobody signs in until
+    `opens_at`. `notice` is a sentence for the screen, or empty.
+    """
 
     now: str
+    name: str
     policy: str
     printers: list[PrinterJson]
     languages: list[str]
     idle_s: int
     countdown_s: int
+    enrolment: EnrolmentJson
+    open: bool
+    opens_at: str | None
+    notice: str
+
+
+class CommandJson(TypedDict):
+    """Event `command`: identify, restart or log; told again after each reconnect until it is answered."""
+
+    command_id: str
+    kind: str
+
+
+class CommandAnswerJson(TypedDict):
+    """POST command."""
+
+    command_id: str
+    answer: str
 
 
 class ErrorJson(TypedDict):

@@ -20,6 +20,10 @@ class Backend(Protocol):
         """The printers this terminal stands at, as last seen."""
         ...
 
+    async def printer(self, printer_id: str) -> PrinterJson | None:
+        """One printer as last seen, by its public id; None when it was removed."""
+        ...
+
     async def jobs(self, session: Session, terminal: Terminal, *, printer_id: str) -> JobsJson:
         """What waits and what runs, priced for the printer chosen (empty: the terminal's first)."""
         ...

@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     from daemon.auth.identity import Session
     from daemon.auth.service import SignIn
     from daemon.auth.sessions import Sessions
+    from daemon.auth.terminal_commands import TerminalCommands
+    from daemon.auth.terminal_hours import TerminalHours
     from daemon.auth.terminals import Terminal, Terminals
     from daemon.kernel.clock import Clock
     from daemon.notices.feed import EventFeed
     from daemon.web.terminal.backend import Backend
+    from daemon.web.terminal.printer_news import PrinterNews
 
 log = structlog.get_logger(__name__)
 
@@ -39,11 +42,16 @@ class BodyTooLarge(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class ScreenLimits:
-    """What terminals are told about their screens: seconds and languages, the first the default."""
+    """What terminals are told about their screens: seconds and languages, the first the default.
+
+    `link`: people may link a card nobody knows; `mailed_code`: with a code by mail in place of a password.
+    """
 
     idle_s: int = 60
     countdown_s: int = 20
     languages: tuple[str, ...] = ("en", "de", "fr", "es", "ar")
+    link: bool = True
+    mailed_code: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,9 @@ class TerminalServices:
     """What the terminal API stands on."""
 
     terminals: Terminals
+    hours: TerminalHours
+    commands: TerminalCommands
+    printer_news: PrinterNews
     sessions: Sessions
     sign_in: SignIn
     feed: EventFeed
@@ -92,17 +103,27 @@ def signed(
     needs_session: bool = True,
     is_use: bool = False,
     money: bool = False,
+    body_bytes_max: int = BODY_BYTES_MAX,
 ) -> Callable[[Request], Awaitable[Response]]:
-    """An endpoint for signed requests. `is_use`: the person did something, so their session lives on."""
+    """An endpoint for signed requests. `is_use`: the person did something, so their session lives on.
+
+    A request that was under way when its terminal was revoked is answered `revoked` like every later one.
+    """
 
     async def endpoint(request: Request) -> Response:
         try:
-            body = await read_body(request)
+            body = await _counted_body(services, request, body_bytes_max)
             terminal = await services.terminals.recognise(head_of(request), body)
             session = await session_of(services, request, terminal, needed=needs_session)
             if is_use and session is not None:
                 await services.sessions.extend(session)
-            return await handler(Call(services, request, terminal, body, session))
+            try:
+                answer = await handler(Call(services, request, terminal, body, session))
+            except (Refusal, Unavailable):
+                services.terminals.check_in_force(terminal)
+                raise
+            services.terminals.check_in_force(terminal)
+            return answer
         except (Refusal, Unavailable) as problem:
             return answer_to(problem, request, money=money)
 
@@ -128,7 +149,15 @@ def answer_to(problem: Refusal | Unavailable, request: Request, *, money: bool) 
     return refused(problem, money=money)
 
 
-async def read_body(request: Request) -> bytes:
+async def _counted_body(services: TerminalServices, request: Request, bytes_max: int) -> bytes:
+    try:
+        return await read_body(request, bytes_max)
+    except BodyTooLarge:
+        await services.terminals.refused_unread("too-large")
+        raise
+
+
+async def read_body(request: Request, bytes_max: int = BODY_BYTES_MAX) -> bytes:
     """The whole body, bounded.
 
     Raises:
@@ -137,8 +166,8 @@ async def read_body(request: Request) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > BODY_BYTES_MAX:
-            raise BodyTooLarge(f"a request has at most {BODY_BYTES_MAX} bytes")
+        if len(body) > bytes_max:
+            raise BodyTooLarge(f"a request has at most {bytes_max} bytes")
     return bytes(body)
 
 

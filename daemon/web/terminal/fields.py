@@ -32,6 +32,11 @@ class Fields:
     def __contains__(self, key: str) -> bool:
         return key in self._value
 
+    @property
+    def plain(self) -> dict[str, Any]:
+        """All of it as it came, for a reader that takes what it understands."""
+        return self._value
+
     def text(self, key: str, *, most: int = TEXT_CHARS_MAX, needed: bool = True) -> str:
         """A text of at most `most` characters; empty where it is absent and not `needed`."""
         value = self._value.get(key)

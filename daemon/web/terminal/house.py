@@ -100,9 +100,25 @@ class HouseBackend:
                 "reasons": json.loads(row["reasons"]),
                 "accepting": bool(row["is_accepting"]),
                 "location": row["location"],
+                "reader": row["reader"],
             }
             for row in await self._terminals.printers(terminal.id)
         ]
+
+    async def printer(self, printer_id: str) -> PrinterJson | None:
+        """One printer as last seen; None when it was removed."""
+        try:
+            printer = await self._printers.named(printer_id)
+        except NotFound:
+            return None
+        return {
+            "printer_id": printer.public_id,
+            "name": printer.name,
+            "state": printer.state,
+            "reasons": list(printer.reasons),
+            "accepting": printer.is_accepting,
+            "location": printer.location,
+        }
 
     async def jobs(self, session: Session, terminal: Terminal, *, printer_id: str) -> JobsJson:
         """What waits and what runs, priced for the printer chosen."""

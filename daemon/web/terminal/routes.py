@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from daemon.auth.identity import PasswordNeeded, Rights, SignedIn, StepUpNeeded
+from daemon.auth.terminal_reports import report_of
 from daemon.auth.terminals import EnrolmentFailed
 from daemon.kernel.clock import US_PER_S, rfc3339
 from daemon.kernel.errors import Refusal
@@ -18,7 +19,7 @@ from daemon.web.terminal.answers import NO_STORE, ok, refused
 from daemon.web.terminal.door import Call, TerminalServices, read_body, signed, unsigned
 from daemon.web.terminal.fields import CODE_CHARS_MAX, ID_CHARS_MAX, KEY_CHARS_MAX, Fields
 from daemon.web.terminal.stream import events
-from daemon.wire.messages import PREFIX
+from daemon.wire.messages import COMMAND_ANSWER_BYTES_MAX, COMMAND_BODY_BYTES_MAX, PREFIX
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -63,7 +64,8 @@ class Enrolments:
 
 
 async def open_session(call: Call) -> Response:
-    """POST session: PIN and password, a card, or the password after a card."""
+    """POST session: PIN and password, a card, or the password after a card; while the terminal is open."""
+    call.services.hours.check(call.terminal)
     fields, sign_in = call.fields, call.services.sign_in
     signed_in: SignedIn | PasswordNeeded
     if "ticket" in fields:
@@ -120,22 +122,35 @@ async def logout(call: Call) -> Response:
 
 
 async def heartbeat(call: Call) -> Response:
-    """POST heartbeat: the terminal is alive; it learns the time, its policy and its printers."""
-    version = call.fields.text("version", most=ID_CHARS_MAX, needed=False)
-    if version:
-        await call.services.terminals.note_version(call.terminal, version)
-    screen = call.services.screen
+    """POST heartbeat: the terminal is alive; it tells of itself and learns the time, its policy and its printers."""
+    services, screen = call.services, call.services.screen
+    await services.terminals.heard(call.terminal, report_of(call.fields.plain))
+    opening = services.hours.now(call.terminal)
     return ok(
         {
-            "now": rfc3339(call.services.clock.now_us()),
+            "now": rfc3339(services.clock.now_us()),
             "name": call.terminal.name,
             "policy": call.terminal.policy,
-            "printers": await call.services.backend.printers(call.terminal),
+            "printers": await services.backend.printers(call.terminal),
             "languages": list(screen.languages),
             "idle_s": screen.idle_s,
             "countdown_s": screen.countdown_s,
+            "enrolment": {"link": screen.link, "mailed_code": screen.mailed_code},
+            "open": opening.is_open,
+            "opens_at": rfc3339(opening.opens_at_us),
+            "notice": "",
         }
     )
+
+
+async def command(call: Call) -> Response:
+    """POST command: the terminal's answer to what an operator asked of it, once."""
+    fields = call.fields
+    command_id = fields.text("command_id", most=ID_CHARS_MAX)
+    text = fields.text("answer", most=COMMAND_ANSWER_BYTES_MAX, needed=False)
+    fields.done()
+    await call.services.commands.answered(call.terminal, command_id, text)
+    return ok({"command_id": command_id})
 
 
 async def jobs(call: Call) -> Response:
@@ -246,6 +261,7 @@ def create_terminal_api(services: TerminalServices) -> Starlette:
         Route(PREFIX + "/enrol", unsigned(Enrolments(services)), methods=["POST"]),
         post("/session", open_session, needs_session=False),
         post("/heartbeat", heartbeat, needs_session=False),
+        post("/command", command, needs_session=False, body_bytes_max=COMMAND_BODY_BYTES_MAX),
         get("/events", events, needs_session=False),
         get("/jobs", jobs),
         get("/preview/{job_id}", preview),

@@ -1,7 +1,8 @@
 """GET events: what happens to the signed-in person's jobs and to this terminal's printers, as server-sent events.
 
 Each event is read from the table after its commit, its data as of now; ids are the table's numbers, so a stream that
-broke off resumes with Last-Event-ID. The stream ends within a second of its session or its terminal ending.
+broke off resumes with Last-Event-ID. The stream ends within a second of its session or its terminal ending; what
+operators ask of the terminal is told on its own stream, again after each reconnect until it is answered.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import StreamingResponse
 
 from daemon.auth.identity import SessionEnded
+from daemon.auth.recognition import TerminalRevoked
 from daemon.auth.sessions import terminal_subject
 from daemon.kernel.clock import US_PER_S, rfc3339
 from daemon.kernel.errors import Refusal, Unavailable
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from daemon.notices.event_store import Happened
     from daemon.notices.feed import Watch
     from daemon.web.terminal.door import Call
+    from daemon.wire.messages import PrinterJson
 
 LIST_TOPICS = frozenset(
     {
@@ -35,6 +38,7 @@ LIST_TOPICS = frozenset(
 """After these the list is asked for again; any other job event tells how one job fares."""
 SILENT_TOPICS = frozenset({"job.created"})
 RECHECK = ("session.", "credential.", "user.")
+ENDING = frozenset({"terminal.revoked", "terminal.enrolled"})
 SILENCE_S = PING_S * 0.9
 LAST_ID_CHARS_MAX = 19
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -52,98 +56,137 @@ async def _stream(call: Call, after: int | None) -> AsyncIterator[bytes]:
     try:
         async with services.feed.watch(after) as watch:
             yield _frame("hello", {"now": rfc3339(services.clock.now_us())}, watch.seq)
-            async for frame in _frames(call, watch):
+            async for frame in _Telling(call).frames(watch):
                 yield frame
+    except TerminalRevoked:
+        yield _frame("revoked", {}, None)
     except SessionEnded:
         yield _frame("session", {"state": "ended"}, None)
     except (Refusal, Unavailable):
         return
 
 
-async def _frames(call: Call, watch: Watch) -> AsyncIterator[bytes]:
-    """Frames without end.
+class _Telling:
+    """What one stream tells: which printers its terminal stands at, and until when its session lasts."""
 
-    Raises:
-        FeedClosed: the daemon stops.
-        SessionEnded: the session is over.
-        NotFound: the terminal was revoked.
-    """
-    expires_us = call.session.expires_at_us if call.session else 0
-    while True:
-        happened, is_lost = await watch.take(_patience_s(call, expires_us))
-        if not happened or any(_may_end(call, event) for event in happened):
-            expires_us = await _recheck(call)
-        if is_lost and call.session is not None:
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._services = call.services
+        self._bound: dict[str, PrinterJson] = {}
+        self._expires_us = call.session.expires_at_us if call.session else 0
+
+    async def frames(self, watch: Watch) -> AsyncIterator[bytes]:
+        """Frames without end.
+
+        Raises:
+            FeedClosed: the daemon stops.
+            SessionEnded: the session is over.
+            TerminalRevoked: the terminal was revoked or enrolled anew.
+        """
+        await self._recheck()
+        await self._bind()
+        for frame in await self._commands():
+            yield frame
+        while True:
+            happened, is_lost = await watch.take(self._patience_s())
+            if not happened or is_lost or any(self._may_end(event) for event in happened):
+                await self._recheck()
+            if is_lost:
+                async for frame in self._afresh(watch):
+                    yield frame
+            told = False
+            async for event, name, data in self._news(happened):
+                told = True
+                yield _frame(name, data, event.seq)
+            if not told and not is_lost:
+                yield b": ping\n\n"
+
+    def _patience_s(self) -> float:
+        """How long silence lasts: until the next ping, or the session's end if that is sooner."""
+        if self._call.session is None:
+            return SILENCE_S
+        left_s = (self._expires_us - self._services.clock.now_us()) / US_PER_S
+        return min(SILENCE_S, max(left_s + 0.05, 0.05))
+
+    def _may_end(self, event: Happened) -> bool:
+        """Whether an event may have ended this stream's session or terminal."""
+        call = self._call
+        if event.topic in ENDING:
+            return event.subject == call.terminal.public_id
+        if call.session is None or not event.topic.startswith(RECHECK):
+            return False
+        return event.user_id == call.session.person_id or event.subject == terminal_subject(call.terminal.id)
+
+    async def _recheck(self) -> None:
+        """Terminal and session still stand."""
+        call = self._call
+        await self._services.terminals.still(call.terminal)
+        if call.session is not None:
+            session = await self._services.sessions.recheck(call.session.hash, terminal_id=call.terminal.id)
+            self._expires_us = session.expires_at_us
+
+    async def _bind(self) -> None:
+        printers = await self._services.backend.printers(self._call.terminal)
+        self._bound = {printer["printer_id"]: printer for printer in printers}
+
+    async def _commands(self) -> list[bytes]:
+        """What operators asked and nobody answered: told on the terminal's own stream, not on a person's."""
+        if self._call.session is not None:
+            return []
+        waiting = await self._services.commands.waiting(self._call.terminal)
+        return [_frame("command", {"command_id": one.public_id, "kind": one.kind}, None) for one in waiting]
+
+    async def _afresh(self, watch: Watch) -> AsyncIterator[bytes]:
+        """Everything told before may be old."""
+        await self._bind()
+        yield _frame("terminal", {}, watch.seq)
+        if self._call.session is not None:
             yield _frame("jobs", {}, watch.seq)
-        told = False
-        for event, data_name, data in await _news(call, happened):
-            told = True
-            yield _frame(data_name, data, event.seq)
-        if not told and not is_lost:
-            yield b": ping\n\n"
+        for frame in await self._commands():
+            yield frame
 
+    async def _news(self, happened: list[Happened]) -> AsyncIterator[tuple[Happened, str, Any]]:
+        """What of it this stream tells; of several changes of one thing only the last, which shows it as it is."""
+        latest: dict[tuple[str, str], Happened] = {}
+        for event in happened:
+            name = self._name(event)
+            if name:
+                subject = "" if name == "jobs" else event.subject
+                latest.pop((name, subject), None)
+                latest[name, subject] = event
+        for (name, _), event in latest.items():
+            if name == "command":
+                for one in await self._services.commands.waiting(self._call.terminal):
+                    yield event, name, {"command_id": one.public_id, "kind": one.kind}
+                continue
+            data = await self._data(name, event)
+            if data is not None:
+                yield event, name, data
 
-def _patience_s(call: Call, expires_us: int) -> float:
-    """How long silence lasts: until the next ping, or the session's end if that is sooner."""
-    if call.session is None:
-        return SILENCE_S
-    left_s = (expires_us - call.services.clock.now_us()) / US_PER_S
-    return min(SILENCE_S, max(left_s + 0.05, 0.05))
+    def _name(self, event: Happened) -> str:
+        if event.topic.startswith("printer."):
+            return "printer" if event.subject in self._bound else ""
+        session = self._call.session
+        if event.subject == self._call.terminal.public_id:
+            if event.topic == "terminal.commanded":
+                return "command" if session is None else ""
+            return "terminal" if event.topic == "terminal.changed" else ""
+        if session is None or event.user_id != session.person_id or event.topic in SILENT_TOPICS:
+            return ""
+        if event.topic in LIST_TOPICS:
+            return "jobs"
+        return "job" if event.topic.startswith("job.") else ""
 
-
-def _may_end(call: Call, event: Happened) -> bool:
-    """Whether an event may have ended this stream's session or terminal."""
-    if event.topic.startswith("terminal."):
-        return event.subject == call.terminal.public_id
-    if call.session is None or not event.topic.startswith(RECHECK):
-        return False
-    return event.user_id == call.session.person_id or event.subject == terminal_subject(call.terminal.id)
-
-
-async def _recheck(call: Call) -> int:
-    """Terminal and session still stand; returns when the session ends by itself."""
-    terminal = await call.services.terminals.get(call.terminal.public_id)
-    if call.session is None:
-        return 0
-    session = await call.services.sessions.recheck(call.session.hash, terminal_id=terminal.id)
-    return session.expires_at_us
-
-
-async def _news(call: Call, happened: list[Happened]) -> list[tuple[Happened, str, Any]]:
-    """What of it this stream tells; of several changes of one thing only the last, which shows the thing as it is."""
-    latest: dict[tuple[str, str], Happened] = {}
-    for event in happened:
-        name = _name(call, event)
-        if name:
-            subject = "" if name == "jobs" else event.subject
-            latest.pop((name, subject), None)
-            latest[name, subject] = event
-    news: list[tuple[Happened, str, Any]] = []
-    for (name, _), event in latest.items():
-        data = await _data(call, name, event)
-        if data is not None:
-            news.append((event, name, data))
-    return news
-
-
-def _name(call: Call, event: Happened) -> str:
-    if event.topic.startswith("printer."):
-        return "printer"
-    session = call.session
-    if session is None or event.user_id != session.person_id or event.topic in SILENT_TOPICS:
-        return ""
-    if event.topic in LIST_TOPICS:
-        return "jobs"
-    return "job" if event.topic.startswith("job.") else ""
-
-
-async def _data(call: Call, name: str, event: Happened) -> Any:
-    if name == "jobs":
-        return {}
-    if name == "job":
-        return await call.services.backend.job_event(call.signed_in, event.subject)
-    printers = await call.services.backend.printers(call.terminal)
-    return next((printer for printer in printers if printer["printer_id"] == event.subject), None)
+    async def _data(self, name: str, event: Happened) -> Any:
+        if name == "jobs":
+            return {}
+        if name == "terminal":
+            await self._bind()
+            return {}
+        if name == "job":
+            return await self._services.backend.job_event(self._call.signed_in, event.subject)
+        printer = await self._services.printer_news.after(event.subject, event.seq)
+        return None if printer is None else {**printer, "reader": self._bound[event.subject].get("reader", "")}
 
 
 def _frame(name: str, data: Any, seq: int | None) -> bytes:

@@ -30,14 +30,15 @@ NEVER_AT_A_TERMINAL = {
         "bad-amount", "bad-name", "credential-moved", "card-taken", "idempotency-key-needed", "job-not-claimed", "link-spent",
         "locator-taken", "name-taken", "no-mail-address", "password-refused", "pin-refused", "pin-taken",
         "pins-exhausted", "pot-unknown", "profile-unknown", "reason-needed", "bad-count", "job-not-uncertain", "setup-done",
-        "role-unknown", "tariff-unknown", "unchanged", "user-unknown", "terminal-not-found", "feed-closed",
+        "role-unknown", "tariff-unknown", "unchanged", "user-unknown", "terminal-not-found", "hours-unreadable", "feed-closed",
     },
     "print clients": {
         "attributes-or-values-not-supported", "client-gone", "compression-error", "compression-not-supported", "ipp",
         "not-authenticated", "request-entity-too-large", "too-many-jobs",
     },
     "a terminal as a machine; its screen says it is out of service": {
-        "body-too-large", "clock-skew", "enrolment-failed", "revoked", "terminal-refused", "terminal-unknown",
+        "body-too-large", "clock-skew", "command-not-found", "command-over", "command-refused", "enrolment-failed",
+        "replayed", "revoked", "terminal-refused", "terminal-unknown",
     },
     "between the daemon's own parts": {
         "delivery-settled", "mail-refused", "mail-unavailable", "ledger:resolved", "ledger:unknown-reservation",

@@ -18,12 +18,14 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 
 from daemon.devices.readers.pcsc import PcscOptions, PcscReader, open_pcsc
 from daemon.devices.readers.reading import Missed, Read, ReaderState, ReaderStatus
@@ -58,14 +60,12 @@ class Desk:
         self._events: asyncio.Queue[ReaderEvent] = asyncio.Queue()
         self._tasks: list[asyncio.Task[Any]] = []
 
-    async def start_service(self, *, with_readers: bool = True) -> None:
-        """Start pcscd; it answers when this returns."""
-        config = self.folder / f"readers-{with_readers}"
+    async def start_service(self, *, with_readers: bool = True, name: str = "Virtual PCD") -> None:
+        """Start pcscd; it answers when this returns. Its readers are called `name`."""
+        config = self.folder / "readers"
         config.mkdir(exist_ok=True)
-        if with_readers:
-            (config / "vpcd").write_text(
-                f'FRIENDLYNAME "Virtual PCD"\nDEVICENAME /dev/null:{PORT:#x}\nLIBPATH {VPCD}\nCHANNELID {PORT:#x}\n'
-            )
+        slots = f'FRIENDLYNAME "{name}"\nDEVICENAME /dev/null:{PORT:#x}\nLIBPATH {VPCD}\nCHANNELID {PORT:#x}\n'
+        (config / "vpcd").write_text(slots if with_readers else "")
         Path(SOCKET).parent.mkdir(exist_ok=True)
         words = [PCSCD, "--foreground", "--info", "-c", str(config)]
         # Later versions ask polkit who may use a card; there is none in this room.
@@ -148,6 +148,16 @@ class Desk:
         """Nothing is told for so long."""
         with contextlib.suppress(TimeoutError):
             raise AssertionError(await self.event(for_s))
+
+    def threads(self, prefix: str) -> list[str]:
+        """The threads of that name there are."""
+        return [thread.name for thread in threading.enumerate() if thread.name.startswith(prefix)]
+
+    @contextlib.contextmanager
+    def log(self) -> Iterator[list[Any]]:
+        """Every line logged in the block."""
+        with structlog.testing.capture_logs() as lines:
+            yield lines
 
     @contextlib.asynccontextmanager
     async def tap(self, uid: str, *, slot: int = 0, **how: Any) -> AsyncIterator[Card]:

@@ -58,7 +58,7 @@ class Card:
         return self.uid + b"\x90\x00" if apdu == bytes.fromhex("FFCA000000") else b"\x6d\x00"
 
     async def _acknowledge(self) -> None:
-        """vpcd writes length and payload apart with Nagle on: unless acknowledged at once, each APDU costs 43 ms."""
+        """Length and payload come apart, with Nagle on: unless acknowledged at once, each APDU costs 43 ms."""
         assert self._writer is not None
         sock = self._writer.get_extra_info("socket")
         while not self._writer.is_closing():

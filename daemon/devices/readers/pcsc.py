@@ -33,6 +33,10 @@ READS_MAX = 6
 """Cards asked at the same time, over all readers behind one name."""
 ANSWER_S = 3.0
 """When the person is told to hold the card longer although the reader still hangs."""
+AGAIN_S = 0.5
+"""A card that did not speak but still lies there is asked again after this; doubled each time, `AGAIN_MAX` times.
+Drivers that look every 0.4 s do not notice a card lifted and laid down again at once."""
+AGAIN_MAX = 4
 FIRST_STATUS_S = 1.0
 """The first status is told after this at the latest."""
 EVENTS_MAX = 16
@@ -59,7 +63,14 @@ class _Slot:
     atr: bytes = b""
     reading: int = 0
     given_up: int = 0
+    again: int = 0
     timer: asyncio.TimerHandle | None = None
+
+    def set_timer(self, timer: asyncio.TimerHandle | None) -> None:
+        """One timer at a time: for an answer that does not come, or to ask again."""
+        if self.timer is not None:
+            self.timer.cancel()
+        self.timer = timer
 
 
 def open_pcsc(options: PcscOptions, clock: Clock) -> PcscReader:
@@ -113,8 +124,7 @@ class PcscReader:
         """End the threads; waits `CLOSE_S` at most for one that hangs in pcscd."""
         self._stopping.set()
         for slot in self._slots.values():
-            if slot.timer is not None:
-                slot.timer.cancel()
+            slot.set_timer(None)
         monitor, self._monitor = self._monitor, None
         if monitor is None:
             return
@@ -159,7 +169,7 @@ class PcscReader:
 
     def _take_change(self, told: Change) -> None:
         slot = self._slots.setdefault(told.device, _Slot())
-        slot.visit += 1
+        slot.visit, slot.again = slot.visit + 1, 0
         slot.has_card, slot.atr = told.seen is Seen.INSERTED, told.atr
         if told.seen in (Seen.MUTE, Seen.TOO_SHORT):
             self._miss(Hiccup.MUTE)
@@ -168,17 +178,15 @@ class PcscReader:
 
     def _ask(self, device: str, slot: _Slot) -> None:
         """Ask the card for its number, unless this device is still busy with the one before."""
-        if slot.reading:
+        if slot.reading or not slot.has_card or self._slots.get(device) is not slot:
             return
         if sum(bool(other.reading) for other in self._slots.values()) >= READS_MAX:
             self._miss(Hiccup.BUSY)
             return
         slot.reading = slot.visit
-        loop = asyncio.get_running_loop()
-        slot.timer = loop.call_later(ANSWER_S, self._give_up, slot, slot.visit)
-        read = partial(
-            pcsc_calls.read_number, self._scard, device, slot.atr, clock=self._clock, stop=self._stopping
-        )  # fmt: skip
+        if not slot.again:
+            slot.set_timer(asyncio.get_running_loop().call_later(ANSWER_S, self._give_up, slot, slot.visit))
+        read = partial(pcsc_calls.read_number, self._scard, device, slot.atr, clock=self._clock, stop=self._stopping)
         self._in_thread("pcsc-read", read, partial(self._answered, device, slot))
 
     def _give_up(self, slot: _Slot, visit: int) -> None:
@@ -188,28 +196,34 @@ class PcscReader:
     def _answered(self, device: str, slot: _Slot, outcome: Outcome | None) -> None:
         """A card's answer; None when its thread failed."""
         visit, slot.reading = slot.reading, 0
-        if slot.timer is not None:
-            slot.timer.cancel()
-        is_last = slot.visit == visit or (slot.visit == visit + 1 and not slot.has_card)
-        if visit == slot.given_up or self._slots.get(device) is not slot:
-            pass  # already told, or the reader has gone
-        elif isinstance(outcome, Number):
-            self._last_device = device
-            self._put(Read(self.name, outcome.raw))
-        elif isinstance(outcome, Failed):
+        slot.set_timer(None)
+        if self._slots.get(device) is not slot:
+            return  # the reader has gone, its status is told
+        if slot.has_card and slot.visit != visit:
+            self._ask(device, slot)  # another card was laid on meanwhile
+        is_told, is_there = bool(slot.again) or slot.given_up == visit, slot.has_card and slot.visit == visit
+        if isinstance(outcome, Number):
+            # A number that came so late that its owner was told "again", and has left, is nobody's.
+            if is_there or slot.given_up != visit:
+                self._last_device = device
+                self._put(Read(self.name, outcome.raw))
+            return
+        if isinstance(outcome, Failed):
             log.info("pcsc.read_failed", reader=self.name, code=f"{outcome.code:#010x}")
             if outcome.code == Code.SECURITY_VIOLATION:
                 self._tell_status(ReaderState.REFUSED, "no-permission", self._status.model)
-        elif is_last:
+            return
+        if is_there or not slot.has_card:
             self._last_device = device
-            self._miss(outcome or Hiccup.MUTE, card=card_class(slot.atr))
-        if slot.has_card and slot.visit != visit and self._slots.get(device) is slot:
-            self._ask(device, slot)
+            if not is_told:
+                self._miss(outcome or Hiccup.MUTE, card=card_class(slot.atr))
+        if is_there and outcome in (None, Hiccup.MUTE) and slot.again < AGAIN_MAX:
+            loop = asyncio.get_running_loop()
+            slot.set_timer(loop.call_later(AGAIN_S * 2**slot.again, self._ask, device, slot))
+            slot.again += 1
 
     def _forget(self, device: str) -> None:
-        slot = self._slots.pop(device)
-        if slot.timer is not None:
-            slot.timer.cancel()
+        self._slots.pop(device).set_timer(None)
 
     def _miss(self, why: Hiccup, **facts: str) -> None:
         log.info("reader.missed", reader=self.name, why=why.value, **facts)

@@ -16,11 +16,15 @@ from daemon.settings import Loaded, load_with_origins
 
 def check(context: Context) -> int:
     checked = check_installation(context.config_path())
-    files = [str(path) for path in checked.files]
     if context.as_json:
-        say_json({"ok": True, "files": files, "tariffs": sorted(checked.tariffs)})
+        files = [str(path) for path in checked.files]
+        formats = sorted(checked.formats)
+        say_json({"ok": True, "files": files, "tariffs": sorted(checked.tariffs), "card_formats": formats})
     else:
-        say(f"No problem in {', '.join(files)}; tariffs: {', '.join(sorted(checked.tariffs))}.")
+        formats_dir = checked.settings.cards.formats_dir
+        files = [str(path) for path in checked.files if path.parent != formats_dir]
+        tariffs, count = ", ".join(sorted(checked.tariffs)), len(checked.files) - len(files)
+        say(f"No problem in {', '.join(files)} and {count} card formats in {formats_dir}; tariffs: {tariffs}.")
     return OK
 
 
@@ -84,7 +88,7 @@ def _toml(value: Any) -> str:
 COMMANDS = (
     Command(
         ("config", "check"),
-        "Read the configuration and the tariffs and report every problem at once, with file and line.",
+        "Read the configuration, tariffs and card formats and report every problem at once, with file and line.",
         check,
         ("holdfast config check --config /etc/holdfast/holdfast.toml", "holdfast config check --state DIR --json"),
     ),

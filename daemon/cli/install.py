@@ -16,6 +16,7 @@ from daemon.settings import CONFIG_NAME, Settings, load
 
 DATABASE_NAME = "holdfast.db"
 TARIFFS_NAME = "tariffs"
+FORMATS_NAME = "card-formats"
 TOKEN_NAME = "setup"  # noqa: S105  -- the token's name in lists and the audit
 DIRECTORIES = ("spool",)
 _DATA = Path(__file__).resolve().parent / "data"
@@ -58,6 +59,9 @@ def _write_files(directory: Path, *, base_port: int, name: str) -> None:
     (directory / CONFIG_NAME).write_text(text, "utf-8")
     (directory / TARIFFS_NAME).mkdir()
     shutil.copyfile(_DATA / "standard.toml.txt", directory / TARIFFS_NAME / "standard.toml")
+    (directory / FORMATS_NAME).mkdir()
+    for file in sorted((_DATA / FORMATS_NAME).glob("*.toml")):
+        shutil.copyfile(file, directory / FORMATS_NAME / file.name)
     for below in DIRECTORIES:
         (directory / below).mkdir(mode=0o700)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daemon.cli import accounts, config, house, jobs, kiosk, ledger, people, printers, terminals
+from daemon.cli import accounts, card_formats, config, house, jobs, kiosk, ledger, people, printers, terminals
 
 NOUNS = {
     "config": "Check and show the configuration.",
@@ -10,6 +10,7 @@ NOUNS = {
     "printer": "Printers jobs come out of.",
     "terminal": "Touch screens beside the printers.",
     "kiosk": "The program on a terminal.",
+    "card": "Cards people tap, and how their numbers are read.",
     "job": "Print jobs.",
     "account": "What people have to spend.",
     "ledger": "The books: verify and export.",
@@ -22,6 +23,7 @@ COMMANDS = (
     *printers.COMMANDS,
     *terminals.COMMANDS,
     *kiosk.COMMANDS,
+    *card_formats.COMMANDS,
     *jobs.COMMANDS,
     *accounts.COMMANDS,
     *ledger.COMMANDS,

@@ -117,18 +117,19 @@ def collisions(enrolled: Iterable[tuple[str, CardFormat, str]]) -> list[Collisio
             continue
         known.append(_Known(card_id, card_format.namespace, number, card_format.canonical_of(number)))
     found: list[Collision] = []
-    told: set[frozenset[str]] = set()
+    told: dict[str, list[set[str]]] = defaultdict(list)
     for likeness, key in _KEYS.items():
         groups: dict[object, list[_Known]] = defaultdict(list)
         for one in known:
             for value in key(one):
                 groups[value].append(one)
         for group in groups.values():
-            ids = tuple(dict.fromkeys(one.card_id for one in group))
-            fresh = len(ids) > 1 and not any(set(ids) <= pair for pair in told)
-            if fresh and _differs(likeness, group):
-                found.append(Collision(likeness, ids))
-                told.add(frozenset(ids))
+            ids = dict.fromkeys(one.card_id for one in group)
+            is_new = not any(ids.keys() <= before for before in told[group[0].card_id])
+            if len(ids) > 1 and is_new and _differs(likeness, group):
+                found.append(Collision(likeness, tuple(ids)))
+                for card_id in ids:
+                    told[card_id].append(set(ids))
     return found
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from daemon.app.desk import desk_services
 from daemon.app.figures import house_metrics
 from daemon.app.ipp_backend import IppBackend
 from daemon.app.services import api_services
@@ -16,6 +17,7 @@ from daemon.auth.leaf import Leaf
 from daemon.notices.event_store import EventStore
 from daemon.notices.feed import EventFeed
 from daemon.people.names import normalise
+from daemon.web.console.app import create_desk
 from daemon.web.console.pages import ConsoleServices, create_console
 from daemon.web.dns_sd import Announcement, Announcer, CannotAnnounce
 from daemon.web.https import WebServer, listen_admin, listen_tcp
@@ -122,11 +124,10 @@ class Doors:
         parts, server = self._parts, self._parts.settings.server
         await self._feed.start()
         terminals = create_terminal_api(terminal_services(parts, self._verbs, self._feed))
-        console, self._pages = create_console(console_services(parts))
-        site, admin = create_site(
-            api_services(parts, self._verbs, metrics=self.metrics.render if self.metrics else None),
-            others={TERMINAL_PREFIX: terminals, "/": console},
-        )
+        api = api_services(parts, self._verbs, metrics=self.metrics.render if self.metrics else None)
+        desk = create_desk(desk_services(parts, self._verbs, api))
+        console, self._pages = create_console(console_services(parts), desk)
+        site, admin = create_site(api, others={TERMINAL_PREFIX: terminals, "/": console})
         context = self.leaf.context()
         given = self._sockets.get("https") or listen_tcp(server.bind, server.api)
         self._web = [

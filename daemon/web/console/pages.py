@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from daemon.auth.credentials import Credentials
+    from daemon.web.console.gate import Gate
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +39,8 @@ FORM_BYTES_MAX = 16_384
 FORM_FIELDS_MAX = 10
 ASKS_WAITING_MAX = 100
 NAME_CHARS_MAX = 254
-STATIC = {"console.css": "text/css; charset=utf-8", "password.js": "text/javascript; charset=utf-8"}
+_CSS, _JS = "text/css; charset=utf-8", "text/javascript; charset=utf-8"
+STATIC = {"console.css": _CSS, "desk.css": _CSS, "password.js": _JS, "desk.js": _JS}
 STATIC_AGE_S = 3600
 PUBLIC_PATHS = ("/", "/password", "/password/set", *(f"/static/{name}" for name in STATIC))
 """Everything here; nobody is signed in on these pages."""
@@ -211,11 +213,16 @@ async def read_form(request: Request) -> dict[str, str]:
     return {name: values[0] for name, values in fields.items()}
 
 
-def create_console(services: ConsoleServices) -> tuple[Starlette, Pages]:
-    """The pages as an ASGI application for `/`, and their owner, which is closed before the database."""
+def create_console(services: ConsoleServices, desk: Gate | None = None) -> tuple[Starlette, Pages]:
+    """The pages as an ASGI application for `/`, and their owner, which is closed before the database.
+
+    `desk` holds the pages below `/console`, behind their own gate.
+    """
     pages = Pages(services)
 
     async def on_missing(request: Request, _error: Exception) -> Response:
+        if desk is not None and request.url.path.startswith("/console"):
+            return await desk.missing(request)
         return pages.missing(request)
 
     async def on_unavailable(request: Request, _error: Exception) -> Response:
@@ -225,7 +232,8 @@ def create_console(services: ConsoleServices) -> tuple[Starlette, Pages]:
         return Response(status_code=413)
 
     handlers: Any = {404: on_missing, 405: on_missing, Unavailable: on_unavailable, FormTooLarge: on_too_large}
-    return Starlette(routes=pages.routes(), exception_handlers=handlers), pages
+    routes = [*pages.routes(), *(desk.routes() if desk is not None else ())]
+    return Starlette(routes=routes, exception_handlers=handlers), pages
 
 
 @cache

@@ -1,0 +1,65 @@
+"""What stands behind the console, from the parts and the verbs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from daemon.auth.console_sessions import ConsoleSessions
+from daemon.auth.console_store import ConsoleStore
+from daemon.auth.lock_store import LockStore
+from daemon.db.audit_log import AuditLog
+from daemon.notices.mail_store import MailStore
+from daemon.web.console.desk import DeskServices
+from daemon.workflows.attention import Attention, Sources
+from daemon.workflows.decide import Decide
+from daemon.workflows.first_admin import FirstAdmin
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from daemon.app.parts import Parts
+    from daemon.app.verbs import Verbs
+    from daemon.web.api.services import ApiServices
+
+
+def desk_services(parts: Parts, verbs: Verbs, api: ApiServices) -> DeskServices:
+    """The console's services: the API's own, and what only a person at a screen needs."""
+    first_admin = FirstAdmin(parts.people, parts.credentials, parts.tokens)
+    locks, audit, decide = LockStore(parts.db), AuditLog(parts.db), Decide(parts.house, verbs.settle)
+
+    async def well() -> dict[str, str]:
+        return (await api.health()).parts
+
+    sources = Sources(
+        locks=locks,
+        decide=decide,
+        printers=parts.printer_store,
+        terminals=parts.terminal_store,
+        mails=MailStore(parts.db),
+        audit=audit,
+        parts=well,
+        has_setup_token=first_admin.has_token,
+    )
+    sessions = ConsoleSessions(
+        parts.db,
+        ConsoleStore(parts.db),
+        parts.auth_store,
+        sign_in=parts.sign_in,
+        clock=parts.clock,
+        dice=parts.dice,
+    )
+
+    async def settings() -> Sequence[tuple[str, Any, str]]:
+        return ()
+
+    return DeskServices(
+        api=api,
+        sessions=sessions,
+        attention=Attention(sources, parts.clock),
+        first_admin=first_admin,
+        audit=audit,
+        locks=locks,
+        decide=decide,
+        timezone=parts.house.timezone,
+        settings=settings,
+    )

@@ -37,10 +37,23 @@ SHAPES: Mapping[str, tuple[str, str]] = {
         "printer_id name uri tls tariff location site state reasons[] accepting checked_at",
         "state: unknown, idle, processing, stopped, unreachable",
     ),
+    "card try": (
+        "ok normalised bytes_hex steps[step out] error[code message details[]]",
+        "error is null when ok, else normalised and bytes_hex are; bytes_hex: the ASCII bytes of normalised; exit 4",
+    ),
+    "card formats": ("items[name pipeline namespace widths[] facilities[] description] next", ""),
     "terminal add": ("terminal_id name code expires_at daemon_url", "the code works once"),
+    "terminal code": ("terminal_id name code expires_at daemon_url", "the code before is void"),
     "terminal show": (
-        "terminal_id name state policy site printers[] version created_at enrolled_at last_seen_at revoked_at",
-        "state: waiting, enrolled, revoked",
+        "terminal_id name state policy effective_policy site printers[] bindings[printer reader] version created_at "
+        "enrolled_at revoked_at opening_hours paused_until readers[name kind state code model since] screen{width "
+        "height dpi} problems[kind reader code since until] pending[] presence last_seen_at away_since open opens_at",
+        "state: waiting, enrolled, revoked; presence: online, away, or empty without a key; also the answer of "
+        "`terminal policy`, `printers`, `hours`, `revoke`",
+    ),
+    "terminal log": (
+        "command_id kind state asked_by asked_at expires_at done_at answer",
+        "state: pending, answered, expired; also of `terminal identify` and `restart`",
     ),
     "job show": (
         "job_id ipp_job_id queue user requesting_user_name name state reasons[] message pages impressions "
@@ -61,7 +74,7 @@ SHAPES: Mapping[str, tuple[str, str]] = {
         "seq transfer_id kind amount debit credit job leg resolves reverses at expires_at reason actor",
         "one object a line",
     ),
-    "config check": ("ok files[] tariffs[]", "problems are an error, exit 2"),
+    "config check": ("ok files[] tariffs[] card_formats[]", "problems are an error, exit 2"),
     "config show": ("settings", "with --origin: settings[key value origin]"),
     "init": ("state_dir config ca_file ca_sha256 urls[ipp ipps api kiosk] admin_token", "the token is printed once"),
     "daemon": ("event urls[ipp ipps api kiosk]", "one line on stdout when it serves: event is ready"),

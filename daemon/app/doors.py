@@ -172,8 +172,8 @@ def terminal_services(parts: Parts, verbs: Verbs, feed: EventFeed) -> TerminalSe
     cards = parts.settings.cards
     return TerminalServices(
         terminals=parts.terminals,
-        hours=parts.terminal_hours,
-        commands=parts.terminal_commands,
+        hours=parts.terminal_care.hours,
+        commands=parts.terminal_care.commands,
         printer_news=PrinterNews(backend.printer),
         sessions=parts.sessions,
         sign_in=parts.sign_in,

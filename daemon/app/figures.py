@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daemon import __version__
+from daemon.auth.outages import is_away
 from daemon.kernel.clock import US_PER_S
 from daemon.notices.mail_store import MailStore
 from daemon.web.metrics import Figures, Metrics
@@ -28,6 +29,8 @@ def house_metrics(parts: Parts) -> Metrics:
             is_storage_full=parts.db.is_storage_full,
             people=await parts.people_store.count(),
             login_failures=dict(parts.sign_in.failures_total),
+            terminals_up=await _terminals_up(parts),
+            terminal_refusals=parts.terminals.refusals,
             deliveries_uncertain=await parts.house.deliveries.count_uncertain(),
             ledger_differences=parts.book_check.differences_total,
             is_ledger_ok=not parts.book_check.are_wrong,
@@ -35,3 +38,13 @@ def house_metrics(parts: Parts) -> Metrics:
         )
 
     return Metrics(read, version=__version__, clock=parts.clock)
+
+
+async def _terminals_up(parts: Parts) -> dict[str, bool]:
+    """Every terminal in use by name, and whether it was heard of within its grace."""
+    now, graces = parts.clock.now_us(), parts.terminal_care.graces
+    return {
+        one.name: not is_away(parts.terminals.heard_us(one), now, graces)
+        for one in await parts.terminals.list()
+        if one.enrolled_at_us is not None and one.revoked_at_us is None
+    }

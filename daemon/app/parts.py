@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zoneinfo
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
@@ -12,8 +11,8 @@ from daemon.accounting.grant_store import GrantStore
 from daemon.accounting.store import LedgerStore
 from daemon.accounting.tariff_store import TariffStore
 from daemon.app.mail import HOUSE, open_mail
+from daemon.app.terminal_parts import TerminalCare, terminal_care
 from daemon.auth import keys, lockout, tls
-from daemon.auth.command_store import CommandStore
 from daemon.auth.credentials import CredentialRules, Credentials
 from daemon.auth.keys import SecretBox
 from daemon.auth.passwords import Passwords
@@ -21,8 +20,6 @@ from daemon.auth.service import SignIn
 from daemon.auth.session_store import SessionStore
 from daemon.auth.sessions import Sessions, SessionTimes
 from daemon.auth.store import AuthStore
-from daemon.auth.terminal_commands import TerminalCommands
-from daemon.auth.terminal_hours import TerminalHours
 from daemon.auth.terminal_store import TerminalStore
 from daemon.auth.terminals import Terminals
 from daemon.auth.token_store import TokenStore
@@ -99,8 +96,7 @@ class Parts:
     sign_in: SignIn
     terminals: Terminals
     terminal_store: TerminalStore
-    terminal_hours: TerminalHours
-    terminal_commands: TerminalCommands
+    terminal_care: TerminalCare
     tokens: Tokens
     rates: ConfiguredRates
     prices: Prices
@@ -196,6 +192,7 @@ def _on(ground: _Ground, sender: Sender | None) -> Parts:
     grants = Grants(house, grant_store)
     people.grant_with(grants.for_id)
     sessions = _sessions(ground)
+    terminals = _terminals(ground, terminal_store)
     return Parts(
         settings=ground.settings,
         clock=ground.clock,
@@ -217,10 +214,16 @@ def _on(ground: _Ground, sender: Sender | None) -> Parts:
         passwords=ground.passwords,
         sessions=sessions,
         sign_in=_sign_in(ground, sessions),
-        terminals=_terminals(ground, terminal_store),
+        terminals=terminals,
         terminal_store=terminal_store,
-        terminal_hours=TerminalHours(ground.clock, zoneinfo.ZoneInfo(house.timezone)),
-        terminal_commands=TerminalCommands(ground.db, CommandStore(ground.db), clock=ground.clock, dice=ground.dice),
+        terminal_care=terminal_care(
+            ground.db,
+            terminals,
+            timezone=house.timezone,
+            away_after_s=ground.settings.kiosk.away_after_s,
+            clock=ground.clock,
+            dice=ground.dice,
+        ),
         tokens=Tokens(ground.db, ground.token_store, ground.auth_store, clock=ground.clock, dice=ground.dice),
         rates=ground.rates,
         prices=Prices(house, default_tariff=ground.settings.tariffs.default),

@@ -83,6 +83,7 @@ def _work(parts: Parts, verbs: Verbs, doors: Doors) -> dict[str, Coroutine[objec
         "housekeep": verbs.housekeep.run(),
         "auto-release": verbs.auto.run(),
         "printers": verbs.looks.run(),
+        "terminals": parts.terminal_care.watch.run(),
         "books": parts.book_check.run(),
         "watchdog": systemd.feed_watchdog(),
         "certificate": doors.leaf.run(),

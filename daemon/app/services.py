@@ -57,9 +57,7 @@ def api_services(
             clock=parts.clock,
             dice=parts.dice,
         ),
-        terminals=TerminalDesk(
-            parts.terminals, parts.terminal_store, site=settings.people.site, daemon_url=link_base(settings)
-        ),
+        terminals=terminal_desk(parts),
         jobs=jobs,
         cancel=cancel,
         accounts=Accounts(
@@ -76,6 +74,22 @@ def api_services(
         health=health,
         metrics=metrics,
         status=status,
+    )
+
+
+def terminal_desk(parts: Parts) -> TerminalDesk:
+    """The administrators' side of the terminals."""
+    care = parts.terminal_care
+    return TerminalDesk(
+        parts.terminals,
+        parts.terminal_store,
+        hours=care.hours,
+        commands=care.commands,
+        outages=care.outages,
+        graces=care.graces,
+        clock=parts.clock,
+        site=parts.settings.people.site,
+        daemon_url=link_base(parts.settings),
     )
 
 

@@ -73,6 +73,8 @@ def build_verbs(parts: Parts) -> Verbs:
         settle.expire_reservations,
         parts.grants.catch_up,
         parts.credentials.prune,
+        parts.terminal_care.commands.prune,
+        parts.terminal_care.watch.prune,
         parts.outbox.prune,
     )
     return Verbs(

@@ -26,6 +26,7 @@ PRINTERS_READ = "printers.read"
 PRINTERS_WRITE = "printers.write"
 TERMINALS_READ = "terminals.read"
 TERMINALS_WRITE = "terminals.write"
+TERMINALS_OPERATE = "terminals.operate"
 JOBS_READ = "jobs.read"
 JOBS_CONTROL = "jobs.control"
 ACCOUNTS_READ = "accounts.read"
@@ -55,6 +56,7 @@ ROLES: dict[str, frozenset[str]] = {
             PRINTERS_WRITE,
             TERMINALS_READ,
             TERMINALS_WRITE,
+            TERMINALS_OPERATE,
             JOBS_READ,
             JOBS_CONTROL,
             ACCOUNTS_READ,
@@ -71,7 +73,7 @@ ROLES: dict[str, frozenset[str]] = {
             STATUS_READ,
         }
     ),
-    "operator": _LOOK | {USERS_UNLOCK, JOBS_CONTROL, QUEUES_OPERATE, CARDS_READ},
+    "operator": _LOOK | {USERS_UNLOCK, TERMINALS_OPERATE, JOBS_CONTROL, QUEUES_OPERATE, CARDS_READ},
     "billing": frozenset({USERS_READ, ACCOUNTS_READ, ACCOUNTS_ADJUST, LEDGER_READ, STATUS_READ}),
     "read-only": _LOOK | {ACCOUNTS_READ, CARDS_READ},
     "metrics": frozenset({METRICS_READ}),

@@ -187,6 +187,12 @@ class Kiosk:
         choices=("en", "de", "fr", "es", "ar"),
     )
     undo_s: int = option(30, "Seconds a deleted job can be brought back.", low=5, high=600)
+    away_after_s: int = option(
+        60,
+        "Seconds without a word from a terminal, within its opening hours, after which it counts as away.",
+        low=30,
+        high=3600,
+    )
     card_cost_cap: str = option(
         "",
         "Most a card without a password may release at once, in whole units of the price the person sees "

@@ -29,6 +29,8 @@ class Figures:
     is_storage_full: bool = False
     people: int = 0
     login_failures: Mapping[str, int] = field(default_factory=dict)
+    terminals_up: Mapping[str, bool] = field(default_factory=dict)
+    terminal_refusals: Mapping[str, int] = field(default_factory=dict)
     deliveries_uncertain: int = 0
     ledger_differences: int = 0
     is_ledger_ok: bool = True
@@ -40,6 +42,7 @@ class _Totals:
 
     def __init__(self) -> None:
         self.login_failures: Mapping[str, int] = {}
+        self.terminal_refusals: Mapping[str, int] = {}
         self.ledger_differences = 0
 
     def collect(self) -> Iterable[Metric]:
@@ -48,6 +51,12 @@ class _Totals:
         for method, count in self.login_failures.items():
             failures.add_metric([method], count)
         yield failures
+        refusals = CounterMetricFamily(
+            "holdfast_terminal_refusals", "Terminal messages refused, by reason.", labels=["reason"]
+        )
+        for reason, count in self.terminal_refusals.items():
+            refusals.add_metric([reason], count)
+        yield refusals
         yield CounterMetricFamily(
             "holdfast_ledger_drift", "Differences found by the books' own checks.", value=self.ledger_differences
         )
@@ -64,6 +73,7 @@ class Metrics:
         Info("holdfast_build", "The running release.", registry=self._registry).info({"version": version})
         self._jobs = self._gauge("holdfast_jobs", "Jobs by state.", "state")
         self._printers = self._gauge("holdfast_printer_up", "1 when the printer answered last.", "printer")
+        self._terminals = self._gauge("holdfast_terminal_up", "1 while the terminal is heard of.", "terminal")
         self._waiting = self._gauge("holdfast_outbox_mails", "Mails not yet sent.")
         self._oldest = self._gauge("holdfast_outbox_oldest_seconds", "Age of the oldest mail not yet sent.")
         self._full = self._gauge("holdfast_storage_full", "1 while the disk is full and jobs are refused.")
@@ -117,6 +127,9 @@ class Metrics:
         self._printers.clear()
         for printer, is_up in figures.printers_up.items():
             self._printers.labels(printer).set(int(is_up))
+        self._terminals.clear()
+        for terminal, is_up in figures.terminals_up.items():
+            self._terminals.labels(terminal).set(int(is_up))
         self._waiting.set(figures.mails_waiting)
         self._oldest.set(figures.oldest_mail_s)
         self._full.set(int(figures.is_storage_full))
@@ -125,5 +138,6 @@ class Metrics:
         self._ledger.set(int(figures.is_ledger_ok))
         self._checked.set(figures.ledger_checked_s)
         self._totals.login_failures = figures.login_failures
+        self._totals.terminal_refusals = figures.terminal_refusals
         self._totals.ledger_differences = figures.ledger_differences
         return generate_latest(self._registry)

@@ -24,7 +24,7 @@ MINIMUM_CLASSES = 40
 NEVER_AT_A_TERMINAL = {
     "commands and start-up": {
         "usage", "address-taken", "bad-config", "daemon-not-running", "secret-missing", "state-locked", "schema-differs",
-        "schema-too-new", "backup-refused", "restarted", "dns-sd-unavailable",
+        "schema-too-new", "backup-refused", "restarted", "dns-sd-unavailable", "terminal-silent",
     },
     "administrators and the API": {
         "bad-amount", "bad-name", "credential-moved", "card-taken", "idempotency-key-needed", "job-not-claimed", "link-spent",

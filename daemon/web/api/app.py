@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse, Response
 
 from daemon.auth import permissions as p
 from daemon.auth.permissions import Actor
-from daemon.web.api import accounts, devices, jobs, tokens, users
+from daemon.web.api import accounts, devices, jobs, terminals, tokens, users
 from daemon.web.api.access import Services, actor_of, needs
 from daemon.web.api.errors import install
 from daemon.web.api.services import ApiServices
@@ -65,7 +65,7 @@ def create_api(services: ApiServices) -> FastAPI:
     for router in (
         users.router,
         devices.printers_router,
-        devices.terminals_router,
+        terminals.terminals_router,
         jobs.router,
         accounts.router,
         accounts.ledger_router,

@@ -1,8 +1,8 @@
-"""/api/v1/printers and /api/v1/terminals."""
+"""/api/v1/printers."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,15 +11,11 @@ from daemon.auth import permissions as p
 from daemon.auth.permissions import Actor
 from daemon.web.api.access import Services, needs
 from daemon.workflows.printer_desk import PrinterDraft
-from daemon.workflows.terminal_desk import TerminalDraft
 
 printers_router = APIRouter(prefix="/printers", tags=["printers"])
-terminals_router = APIRouter(prefix="/terminals", tags=["terminals"])
 
 ReadsPrinters = Annotated[Actor, Depends(needs(p.PRINTERS_READ))]
 WritesPrinters = Annotated[Actor, Depends(needs(p.PRINTERS_WRITE))]
-ReadsTerminals = Annotated[Actor, Depends(needs(p.TERMINALS_READ))]
-WritesTerminals = Annotated[Actor, Depends(needs(p.TERMINALS_WRITE))]
 
 
 class NewPrinter(BaseModel):
@@ -34,17 +30,6 @@ class NewPrinter(BaseModel):
     location: str = Field("", max_length=128)
     site: str = Field("", max_length=64)
     snmp: str = Field("", max_length=256)
-
-
-class NewTerminal(BaseModel):
-    """A terminal to announce, with the printers it serves, by id or name."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str = Field(max_length=128)
-    printers: list[Annotated[str, Field(max_length=128)]] = Field(min_length=1, max_length=64)
-    policy: Literal["card", "card+password", "none"] = "card+password"
-    site: str = Field("", max_length=64)
 
 
 @printers_router.get("")
@@ -69,27 +54,3 @@ async def show_printer(services: Services, _actor: ReadsPrinters, printer: str) 
 async def remove_printer(services: Services, actor: WritesPrinters, printer: str) -> dict[str, Any]:
     """Remove a printer; refused while a job is on its way there."""
     return await services.printers.remove(printer, actor=actor.name)
-
-
-@terminals_router.get("")
-async def list_terminals(services: Services, _actor: ReadsTerminals) -> dict[str, Any]:
-    """Terminals by name."""
-    return {"items": await services.terminals.list(), "next": None}
-
-
-@terminals_router.post("", status_code=201)
-async def add_terminal(services: Services, actor: WritesTerminals, new: NewTerminal) -> dict[str, Any]:
-    """Announce a terminal; the code in the answer enrols it once."""
-    return await services.terminals.add(TerminalDraft(**new.model_dump()), actor=actor.name)
-
-
-@terminals_router.get("/{terminal}")
-async def show_terminal(services: Services, _actor: ReadsTerminals, terminal: str) -> dict[str, Any]:
-    """One terminal, by id or name."""
-    return await services.terminals.show(terminal)
-
-
-@terminals_router.post("/{terminal}/revoke")
-async def revoke_terminal(services: Services, actor: WritesTerminals, terminal: str) -> dict[str, Any]:
-    """Refuse a terminal's key from now on; its sessions end."""
-    return await services.terminals.revoke(terminal, actor=actor.name)

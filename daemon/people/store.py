@@ -68,13 +68,48 @@ class PeopleStore:
         )
 
     def set_contact(self, unit: Unit, person: Person, *, display_name: str, email: str) -> None:
-        """Append another full name and mail address."""
+        """Append another full name and mail address; refused as `conflict` when they are no longer as `person` says."""
         unit.add(
-            "UPDATE person SET display_name=:display_name, email=:email WHERE id=:id",
+            """UPDATE person SET display_name=:display_name, email=:email
+                WHERE id=:id AND display_name=:display_before AND email=:email_before""",
             rows=1,
             display_name=display_name,
             email=email,
             id=person.id,
+            display_before=person.display_name,
+            email_before=person.email,
+        )
+
+    def replace_pin(self, unit: Unit, person: Person, pin: str) -> None:
+        """Append another PIN; refused as `pin-taken` when somebody has it, or the old one is gone already."""
+        unit.add(
+            """UPDATE person SET pin=:pin WHERE id=:id AND coalesce(pin,'')=:before
+                AND NOT EXISTS(SELECT 1 FROM person WHERE pin=:pin)""",
+            rows=1,
+            refusal="pin-taken",
+            pin=pin,
+            id=person.id,
+            before=person.pin,
+        )
+
+    def revoke_role(self, unit: Unit, public_id: str, role: str, *, site: str = "*") -> None:
+        """Append the end of a role; nothing happens where it was not granted."""
+        unit.add(
+            """DELETE FROM role_grant WHERE role=:role AND site=:site
+                AND person_id=(SELECT id FROM person WHERE public_id=:public_id)""",
+            role=role,
+            site=site,
+            public_id=public_id,
+        )
+
+    def require_holder(self, unit: Unit, role: str) -> None:
+        """Append that somebody active with a password still has this role everywhere; else refused as `last-admin`."""
+        unit.require(
+            """SELECT 1 AS one FROM role_grant g JOIN person p ON p.id=g.person_id
+                 JOIN credential c ON c.person_id=p.id AND c.kind='password' AND c.is_disabled=0
+                WHERE g.role=:role AND g.site='*' AND p.is_active=1 AND p.removed_at_us IS NULL LIMIT 1""",
+            refusal="last-admin",
+            role=role,
         )
 
     def set_profile(self, unit: Unit, person: Person, profile: str) -> None:
@@ -151,6 +186,27 @@ class PeopleStore:
                 ORDER BY id LIMIT :most""",
             after=after_id,
             contains=contains,
+            most=max(1, min(limit, PAGE_MAX)),
+        )
+        return [_person(row) for row in rows]
+
+    async def search(self, text: str, *, state: str = "", after: str = "", limit: int = PAGE_MAX) -> list[Person]:
+        """People by name whose name, full name, mail address or other name holds `text`, or whose PIN it is.
+
+        `state`: active, disabled, locked (a password of theirs is switched off), or empty for all.
+        """
+        rows = await self._db.read(
+            f"""SELECT {_COLUMNS} FROM person WHERE {_LIVING} AND name>:after
+                 AND (:text='' OR pin=:text OR instr(name,:folded)>0 OR instr(lower(display_name),:folded)>0
+                      OR instr(display_name,:text)>0 OR instr(lower(email),:folded)>0
+                      OR id IN (SELECT person_id FROM person_alias WHERE instr(name,:folded)>0))
+                 AND (:state='' OR (:state='active' AND is_active=1) OR (:state='disabled' AND is_active=0)
+                      OR (:state='locked' AND id IN (SELECT person_id FROM credential WHERE is_disabled=1)))
+                ORDER BY name LIMIT :most""",
+            text=text,
+            folded=text.casefold(),
+            after=after,
+            state=state,
             most=max(1, min(limit, PAGE_MAX)),
         )
         return [_person(row) for row in rows]

@@ -74,6 +74,7 @@ class Jobs:
         states: Sequence[str] = (),
         limit: int = 100,
         after_id: int = 0,
+        newest_first: bool = False,
     ) -> list[Job]:
         """Jobs by queue, owner or claim; finished ones newest first (RFC 8011 section 4.2.6)."""
         where: dict[str, object] = {}
@@ -87,5 +88,5 @@ class Jobs:
             where["host"] = host
         wanted = states or {"not-completed": OPEN_STATES, "completed": tuple(sorted(FINAL)), "all": ()}[which]
         return await self._house.jobs.search(
-            where, states=wanted, after_id=after_id, limit=limit, newest_first=which == "completed"
+            where, states=wanted, after_id=after_id, limit=limit, newest_first=newest_first or which == "completed"
         )

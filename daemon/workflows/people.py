@@ -30,12 +30,20 @@ from daemon.workflows.parts import Rates
 log = structlog.get_logger(__name__)
 
 AUTO = "auto"
+ADMIN = "admin"
+"""The role that must not die out; only a command on the machine itself may take the last one away."""
 
 
 class NameTaken(Conflict):
     """Somebody else has this name, alias or PIN."""
 
     code = "name-taken"
+
+
+class LastAdmin(Conflict):
+    """Nobody active with a password would be an administrator any more."""
+
+    code = "last-admin"
 
 
 class ProfileUnknown(BadInput):
@@ -186,6 +194,7 @@ class PeopleDesk:
 
         Raises:
             BadName: not as typed.
+            UnitRefused: `conflict`, somebody else changed them since `person` was read.
         """
         shown = person.display_name if display_name is None else names.printable(display_name, what="a full name")
         address = person.email if email is None else names.email_address(email)
@@ -238,6 +247,12 @@ class PeopleDesk:
         """
         await self._credentials.send_link(person.id, actor=actor)
         return person.email
+
+    @property
+    def profiles(self) -> Sequence[str]:
+        """Names of the profiles somebody can have, the usual one first."""
+        usual = self._rules.default_profile
+        return (usual, *sorted(name for name in self._rates.profiles if name != usual))
 
     # ----- inside -----
     def _normalised(self, name: str) -> str:
@@ -309,8 +324,15 @@ class PeopleDesk:
         if person.is_active != is_active:
             unit = Unit()
             self.store.set_active(unit, person, is_active=is_active)
+            if not is_active and ADMIN in await self.store.roles(person.id) and not actor.startswith("local:"):
+                self.store.require_holder(unit, ADMIN)
             self._auth.void_sessions(unit, person_id=person.id, at_us=now)
             unit.event(Event(action, person.public_id, person.id), now)
             unit.audit(actor=actor, action=action, subject=person.public_id, detail={}, at_us=now)
-            await self._db.commit(unit)
+            try:
+                await self._db.commit(unit)
+            except UnitRefused as refused:
+                if refused.code == LastAdmin.code:
+                    raise LastAdmin("somebody must stay an administrator") from refused
+                raise
         return await self.find(person.public_id)

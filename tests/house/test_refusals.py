@@ -30,6 +30,7 @@ NEVER_AT_A_TERMINAL = {
         "bad-amount", "bad-name", "credential-moved", "card-taken", "idempotency-key-needed", "job-not-claimed", "link-spent",
         "locator-taken", "name-taken", "no-mail-address", "password-refused", "pin-refused", "pin-taken",
         "pins-exhausted", "pot-unknown", "profile-unknown", "reason-needed", "bad-count", "job-not-uncertain", "setup-done",
+        "last-admin",
         "role-unknown", "tariff-unknown", "unchanged", "user-unknown", "terminal-not-found", "hours-unreadable", "feed-closed",
     },
     "print clients": {

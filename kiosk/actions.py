@@ -9,7 +9,25 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kiosk.moves import Step, ask_price, changes_of, is_ready, leave, ordered, printers_of, ready_ids, start_visit
-from kiosk.state import Act, Cancel, Claim, Delete, Effect, Extend, FetchJobs, Release, Screen, SignIn, State, Undo
+from kiosk.state import (
+    Act,
+    Cancel,
+    Claim,
+    Delete,
+    Effect,
+    Extend,
+    FetchJobs,
+    Link,
+    MailCode,
+    Prefer,
+    Release,
+    Screen,
+    SignIn,
+    State,
+    StepUp,
+    Undo,
+)
+from kiosk.taps import link_card, stop_auto, to_jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +44,11 @@ def act(state: State, event: Act, now_s: float) -> Step:
         return state, ()
     if event.do in _NEEDS_PERSON and (state.person is None or not state.is_linked):
         return state, ()
+    if event.visit not in (-1, state.visit) and event.do not in _ANYBODYS:
+        return state, ()
     state = replace(state, active_at_s=now_s)
+    if state.auto is not None and state.auto.at_s and event.do not in _ANYBODYS:
+        state = stop_auto(state)
     if state.screen is Screen.DONE:
         state = replace(state, done_at_s=now_s)
     state, effects = handler(state, event, now_s)
@@ -42,7 +64,7 @@ def _touch(state: State, _event: Act, _now_s: float) -> Step:
 
 
 def _start(state: State, _event: Act, now_s: float) -> Step:
-    if state.screen is not Screen.IDLE:
+    if state.screen is not Screen.IDLE or state.terminal.opens_at is not None:
         return state, ()
     return start_visit(state, Screen.SIGN_IN, now_s)
 
@@ -55,12 +77,38 @@ def _sign_in(state: State, event: Act, now_s: float) -> Step:
     state = replace(state, busy="sign_in", notice=None)
     if state.screen is Screen.CARD_PASSWORD:
         return state, (SignIn(password=event.password, is_ticket=True),)
-    return state, (SignIn(pin=event.pin, password=event.password),)
+    return state, (SignIn(pin=event.pin, password=event.password, code=event.code),)
+
+
+def _mail_code(state: State, event: Act, _now_s: float) -> Step:
+    """A single-use code in place of the password, where the site mails them. Asked again, another one is mailed."""
+    if state.busy or not state.is_linked or state.screen is not Screen.SIGN_IN or not state.terminal.mails_codes:
+        return state, ()
+    return replace(state, busy="code", notice=None), (MailCode(event.pin),)
+
+
+def _step_up(state: State, event: Act, _now_s: float) -> Step:
+    if not state.is_card_session or not event.password or state.busy in ("release", "step_up"):
+        return state, ()
+    return replace(state, busy="step_up", notice=None), (StepUp(event.password),)
+
+
+def _link(state: State, event: Act, now_s: float) -> Step:
+    return link_card(state, event.label, now_s)
+
+
+def _prefer(state: State, event: Act, _now_s: float) -> Step:
+    """Only somebody who gave the password may change what their card does."""
+    if state.is_card_session:
+        return state, ()
+    return replace(state, release_on_tap=event.on, notice=None), (Prefer(event.on),)
 
 
 def _back(state: State, _event: Act, now_s: float) -> Step:
     if state.person is None:
         return leave(state)
+    if state.screen is Screen.LINK and state.link is not Link.ASKING:
+        return to_jobs(state)
     if state.screen in (Screen.PROGRESS, Screen.DONE):
         jobs = replace(state, screen=Screen.JOBS, notice=None, busy="jobs", active_at_s=now_s)
         return jobs, (FetchJobs(state.printer_id),)
@@ -97,13 +145,13 @@ def _choose(state: State, event: Act, _now_s: float) -> Step:
     if job is None or state.busy == "release" or (event.on and not is_ready(state, job)):
         return state, ()
     chosen = state.chosen | {event.job_id} if event.on else state.chosen - {event.job_id}
-    return ask_price(replace(state, chosen=chosen, notice=None))
+    return ask_price(replace(state, chosen=chosen, notice=None, wish=None))
 
 
 def _choose_all(state: State, event: Act, _now_s: float) -> Step:
     if state.busy == "release":
         return state, ()
-    return ask_price(replace(state, chosen=ready_ids(state) if event.on else frozenset(), notice=None))
+    return ask_price(replace(state, chosen=ready_ids(state) if event.on else frozenset(), notice=None, wish=None))
 
 
 def _printer(state: State, event: Act, _now_s: float) -> Step:
@@ -113,7 +161,8 @@ def _printer(state: State, event: Act, _now_s: float) -> Step:
     state = replace(state, borrowed=borrowed)
     if event.printer_id not in {printer["printer_id"] for printer in printers_of(state)}:
         return state, ()
-    state = replace(state, printer_id=event.printer_id, notice=None, busy="jobs")
+    auto = replace(state.auto, needs_printer=False) if state.auto is not None else None
+    state = replace(state, printer_id=event.printer_id, notice=None, busy="jobs", wish=None, auto=auto)
     return state, (FetchJobs(state.printer_id),)
 
 
@@ -132,7 +181,7 @@ def _change(state: State, event: Act, _now_s: float) -> Step:
     if may.get("fewer_copies") and type(copies) is int and 1 <= copies < job["copies"]:
         change["copies"] = copies
     priced = {job_id: item for job_id, item in state.priced.items() if job_id != event.job_id}
-    state = replace(state, changes={**state.changes, event.job_id: change}, priced=priced, notice=None)
+    state = replace(state, changes={**state.changes, event.job_id: change}, priced=priced, notice=None, wish=None)
     return ask_price(state) if event.job_id in state.chosen else _choose_changed(state, event.job_id)
 
 
@@ -152,8 +201,11 @@ def _code(state: State, event: Act, _now_s: float) -> Step:
 
 
 def _print(state: State, event: Act, _now_s: float) -> Step:
+    """Print what is chosen; touched while list or price are on their way, it is done when they are there."""
     if state.busy == "release" or state.pending is not None or not event.key or state.screen is not Screen.JOBS:
         return state, ()
+    if state.busy in ("jobs", "quote"):
+        return replace(state, wish=state.wish or event, notice=None), ()
     ids = ready_ids(state) & (ready_ids(state) if event.on else state.chosen)
     if not ids:
         return state, ()
@@ -193,6 +245,11 @@ _HANDLERS: dict[str, Callable[[State, Act, float], Step]] = {
     "extend": _touch,
     "start": _start,
     "sign_in": _sign_in,
+    "mail_code": _mail_code,
+    "step_up": _step_up,
+    "link": _link,
+    "prefer": _prefer,
+    "stop": _touch,
     "back": _back,
     "logout": _logout,
     "language": _language,
@@ -214,4 +271,7 @@ ACTIONS = frozenset(_HANDLERS)
 """Every word `Act.do` may be."""
 _NEEDS_PERSON = frozenset(
     {"refresh", "choose", "choose_all", "printer", "change", "code", "print", "delete", "undo", "claim", "cancel"}
+    | {"step_up", "link", "prefer", "stop"}
 )
+_ANYBODYS = frozenset({"touch", "extend", "language", "display", "dismiss"})
+"""What is nobody's business in particular: done whoever the screen showed, and no reason to stop a release on tap."""

@@ -1,19 +1,19 @@
 """The terminal at work: feeds the state machine with people, cards, time and the daemon, and does what it asks. I/O.
 
-One agent, one state, one screen. It alone holds what the screen must never see: the session token, the last card
-read, the daemon's card ticket. `run` owns every task; a session ends with its own tasks.
+One agent, one state, one screen. It alone holds what the screen must never see: the session token, the card just read,
+the daemon's tickets. `run` owns every task; a session ends with its own tasks.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
+import hmac
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from daemon.devices.readers.reading import Debounce, Read
+from daemon.devices.readers.reading import Missed, Read
 from kiosk import calls
 from kiosk.link import DaemonAway, DaemonLink, DaemonRefused, NoAnswer
 from kiosk.screens import step
@@ -22,51 +22,37 @@ from kiosk.state import (
     Answer,
     Effect,
     Event,
-    Linked,
     Logout,
     Lost,
+    NotRead,
+    Readers,
     Refused,
     SignIn,
     State,
+    StepUp,
     Tapped,
     Terminal,
     Tick,
-    Told,
-    Unlinked,
 )
+from kiosk.taps import TAP_WHILE_AWAY
 from kiosk.view import view
+from kiosk.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from typing import Protocol
 
+    from daemon.devices.readers.reading import ReaderEvent
     from daemon.kernel.clock import Clock
-    from kiosk.stream import ServerEvent
-
-    class Reader(Protocol):
-        """A card reader."""
-
-        kind: str
-
-        def reads(self) -> AsyncIterator[Read]:
-            """Every read, until cancelled."""
-            ...
-
+    from daemon.kernel.ids import Dice
+    from kiosk.hub import Hub
 
 log = structlog.get_logger(__name__)
 
-PROBE_EVERY_S = 1.1
-"""Probe interval; with `link.PROBE_S` an unreachable daemon is on the screen within 3 s."""
-HEARTBEAT_EVERY_S = 15.0
-KICKED_S = 0.05
-"""A broken stream asks for a heartbeat after this: it may mean a dead daemon, or a terminal that was revoked."""
 SETTLE_S = 15.0
 """An action's answer waits this long for what it set in motion."""
-STREAM_AGAIN_S = 0.4
-STREAM_AGAIN_MAX_S = 3.0
-VERSION = "1"
-TERMINAL_EVENTS = frozenset({"printer"})
-SESSION_EVENTS = frozenset({"job", "jobs", "session"})
+CARD_ANSWER_S = 5.0
+"""A tap that is not answered by then is given up: the person has been told, or has gone."""
+KEY_BYTES = 16
 
 
 @dataclass(slots=True)
@@ -78,40 +64,61 @@ class Session:
     stream: asyncio.Task[None] | None = None
 
 
+@dataclass(slots=True)
+class Secrets:
+    """What belongs to one visit and must not reach the screen. `mark` stands for the card, which is not kept."""
+
+    visit: int = 0
+    mark: bytes = field(default=b"", repr=False)
+    ticket: str = field(default="", repr=False)
+    link_ticket: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """An effect on its way, with what it may need of the secrets."""
+
+    effect: Effect
+    visit: int
+    session: Session | None
+    secrets: calls.Secrets
+
+
 class Agent:
-    """Owns the state. `act` and `watch` serve the screen, `run` the rest."""
+    """Owns the state. `act` and `views` serve the screen, `run` the rest."""
 
     def __init__(
         self,
         *,
         link: DaemonLink,
         clock: Clock,
+        dice: Dice,
         terminal: Terminal,
-        reader: Reader | None,
+        hub: Hub,
         jitter: Callable[[], float],
+        screen: dict[str, Any] | None = None,
     ) -> None:
-        self._link, self._clock, self._reader, self._jitter = link, clock, reader, jitter
-        terminal = replace(terminal, reader=reader.kind if reader is not None else "")
-        self.state = State(terminal=terminal, language=terminal.home_language)
+        self._link, self._clock, self._dice, self._hub = link, clock, dice, hub
+        self.watch = Watch(self, link=link, clock=clock, hub=hub, jitter=jitter, screen=screen)
+        self.state = State(terminal=replace(terminal, readers=self._readers()), language=terminal.home_language)
         self._shown: dict[str, Any] = {}
         self._version = 0
         self._changed = asyncio.Event()
-        self._kick = asyncio.Event()
         self._work: set[asyncio.Task[None]] = set()
         self._session: Session | None = None
-        self._ticket = ""
+        self._secrets = Secrets()
+        self._mark_key = dice.token(32)
         self._read: Read | None = None
-        self._debounce = Debounce()
+        self._card_errand: asyncio.Task[None] | None = None
+        self._next_card: Errand | None = None
 
     async def run(self) -> None:
         """Until cancelled; then every task is gone and the session, if any, is ended."""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._watch_link(), name="link")
-                group.create_task(self._follow_terminal(), name="terminal-stream")
+                self.watch.start(group)
                 group.create_task(self._tick(), name="ticker")
-                if self._reader is not None:
-                    group.create_task(self._follow_reader(self._reader), name="reader")
+                group.create_task(self._hub.run(self._heard), name="readers")
         finally:
             waiting = list(self._work) + ([self._session.stream] if self._session and self._session.stream else [])
             for task in waiting:
@@ -129,9 +136,11 @@ class Agent:
             yield self.view()
             await changed.wait()
 
-    async def act(self, act: Act) -> dict[str, Any]:
-        """Do what the person did; gives the screen once what it set in motion has come to rest."""
+    async def act(self, act: Act, *, settle: bool = True) -> dict[str, Any]:
+        """Do what the person did; gives the screen, with `settle` once what it set in motion has come to rest."""
         self.dispatch(act)
+        if not settle:
+            return self.view()
         async with asyncio.timeout(SETTLE_S) as limit:
             while self._work and not limit.expired():
                 done, _ = await asyncio.wait(set(self._work), timeout=SETTLE_S)
@@ -161,138 +170,124 @@ class Agent:
         except (DaemonRefused, DaemonAway, NoAnswer):
             return None
 
+    def _heard(self, event: ReaderEvent) -> None:
+        """What a reader says. A card's number lives until its own request is sent, and in no place after."""
+        if isinstance(event, Read):
+            mark = hmac.digest(self._mark_key, event.raw.encode(), "sha256")
+            mine = self._secrets.visit == self.state.visit and hmac.compare_digest(self._secrets.mark, mark)
+            before, self._read = self.state.visit, event
+            self.dispatch(Tapped(is_same=mine))
+            if self.state.visit != before:
+                self._secrets = Secrets(self.state.visit, mark)
+            if self.state.notice is not None and self.state.notice.code == TAP_WHILE_AWAY:
+                self._hub.signal(event.reader, is_good=False)
+            self._read = None
+        elif isinstance(event, Missed):
+            self._hub.signal(event.reader, is_good=False)
+            self.dispatch(NotRead(event.why.value))
+        else:
+            self.dispatch(Readers(self._readers()))
+            self.watch.report_soon()
+
+    def _readers(self) -> tuple[dict[str, str], ...]:
+        return tuple(
+            {"name": one.reader, "kind": one.kind, "state": one.state.value, "code": one.code}
+            for one in self._hub.statuses
+        )
+
     def _begin(self, effect: Effect) -> None:
-        session = self._session
+        session, secrets = self._session, self._secrets
         if isinstance(effect, Logout):
-            self._session, self._ticket = None, ""
+            self._session = None
             if session is not None and session.stream is not None:
                 session.stream.cancel()
-        read, ticket = self._read, self._ticket
-        if isinstance(effect, SignIn):
-            self._read = None
-        work = asyncio.create_task(self._do(effect, self.state.visit, session, read, ticket))
-        self._work.add(work)
-        work.add_done_callback(self._work.discard)
+        given = calls.Secrets(read=self._read, ticket=secrets.ticket, link_ticket=secrets.link_ticket)
+        errand = Errand(effect, self.state.visit, session, given)
+        if isinstance(effect, SignIn) and effect.is_card and self._card_errand is not None:
+            self._next_card = errand
+            return
+        task = self._spawn(errand)
+        if isinstance(effect, SignIn) and effect.is_card:
+            self._card_errand = task
 
-    async def _do(self, effect: Effect, visit: int, session: Session | None, read: Read | None, ticket: str) -> None:
-        """One effect, to its answer. What it gives back is for `visit` only."""
+    def _spawn(self, errand: Errand) -> asyncio.Task[None]:
+        work = asyncio.create_task(self._do(errand))
+        self._work.add(work)
+        work.add_done_callback(self._done)
+        return work
+
+    def _done(self, work: asyncio.Task[None]) -> None:
+        """One card is asked for at a time; of those held there meanwhile only the last is still wanted."""
+        self._work.discard(work)
+        if not work.cancelled() and (error := work.exception()) is not None:
+            log.error("errand.failed", exc_info=error)
+        if work is not self._card_errand:
+            return
+        self._card_errand, waiting, self._next_card = None, self._next_card, None
+        if waiting is not None and waiting.visit == self.state.visit and not work.cancelled():
+            self._card_errand = self._spawn(waiting)
+
+    async def _do(self, errand: Errand) -> None:
+        """One effect, to its answer. What it gives back is for its visit only."""
+        effect, visit = errand.effect, errand.visit
+        is_good = False
         try:
-            if session is None:
-                payload = await calls.call(self._link, effect, token="", read=read, ticket=ticket)
-            else:
-                async with session.lock:
-                    payload = await calls.call(self._link, effect, token=session.token, read=read, ticket=ticket)
+            payload = await self._ask(errand)
         except DaemonRefused as refusal:
-            data = refusal.data["error"]
+            data = dict(refusal.data["error"])
             log.info("daemon.refused", effect=type(effect).__name__, code=refusal.code)
+            if visit == self._secrets.visit and data.get("link"):
+                self._secrets.link_ticket = str(data["link"])
+            data["link"] = bool(data.get("link"))
             self.dispatch(Refused(visit, effect, refusal.code, data))
-        except (DaemonAway, NoAnswer) as error:
-            log.info("daemon.lost", effect=type(effect).__name__, code=error.code)
-            self._kick.set()
+        except (DaemonAway, NoAnswer, TimeoutError) as error:
+            log.info("daemon.lost", effect=type(effect).__name__, error=type(error).__name__)
+            self.watch.kick()
             self.dispatch(Lost(visit, effect))
         else:
-            if isinstance(effect, SignIn):
-                payload = await self._opened(payload, visit)
+            if isinstance(effect, SignIn | StepUp):
+                payload = await self._opened(payload, visit, is_raise=isinstance(effect, StepUp))
+            is_good = True
             self.dispatch(Answer(visit, effect, payload))
+        if errand.secrets.read is not None and isinstance(effect, SignIn):
+            self._hub.signal(errand.secrets.read.reader, is_good=is_good)
 
-    async def _opened(self, payload: dict[str, Any], visit: int) -> dict[str, Any]:
+    async def _ask(self, errand: Errand) -> dict[str, Any]:
+        effect, session = errand.effect, errand.session
+        if session is not None and not isinstance(effect, SignIn):
+            async with session.lock:
+                return await calls.call(self._link, effect, token=session.token, secrets=errand.secrets)
+        limit_s = CARD_ANSWER_S if isinstance(effect, SignIn) and effect.is_card else None
+        async with asyncio.timeout(limit_s):
+            return await calls.call(self._link, effect, token="", secrets=errand.secrets)
+
+    async def _opened(self, payload: dict[str, Any], visit: int, *, is_raise: bool) -> dict[str, Any]:
         """Keep the secrets of a sign-in here; one that came for somebody who left is ended at once."""
-        token, self._ticket = str(payload.pop("session", "") or ""), str(payload.pop("ticket", "") or "")
-        if not token:
-            return payload
-        session = Session(token)
+        token, ticket = str(payload.pop("session", "") or ""), str(payload.pop("ticket", "") or "")
         if visit != self.state.visit:
-            await calls.call(self._link, Logout(), token=token, read=None, ticket="")
-            return payload
-        session.stream = asyncio.create_task(self._follow_session(session), name="session-stream")
-        self._session = session
-        return payload
-
-    async def _watch_link(self) -> None:
-        """Heartbeats while linked, probes between them; tells the machine on every change."""
-        next_heartbeat_s = 0.0
-        while True:
-            self._kick.clear()
-            now_s = self._clock.monotonic_s()
-            try:
-                if now_s >= next_heartbeat_s or not self.state.is_linked:
-                    await self._heartbeat()
-                    next_heartbeat_s = now_s + HEARTBEAT_EVERY_S
-                else:
-                    await self._link.probe()
-            except DaemonRefused as refusal:
-                self._unlink(refusal.code)
-            except (DaemonAway, NoAnswer, TimeoutError):
-                self._unlink("")
-            try:
-                await asyncio.wait_for(self._kick.wait(), PROBE_EVERY_S * (0.9 + 0.2 * self._jitter()))
-                next_heartbeat_s = 0.0
-                await asyncio.sleep(KICKED_S)
-            except TimeoutError:
-                pass
-
-    async def _heartbeat(self) -> None:
-        readers = [self._reader.kind] if self._reader is not None else []
-        answer = await asyncio.wait_for(
-            self._link.post("/heartbeat", {"version": VERSION, "readers": readers}), calls.HEARTBEAT_S
-        )
-        if not self.state.is_linked:
-            log.info("daemon.linked")
-        self.dispatch(Linked(answer))
-
-    def _unlink(self, problem: str) -> None:
-        if self.state.is_linked or self.state.link_problem != problem:
-            log.warning("daemon.unlinked", problem=problem or "away")
-            self.dispatch(Unlinked(problem))
-
-    async def _follow_terminal(self) -> None:
-        """The terminal's own stream; its end is the first sign of a daemon that went away."""
-        wait_s = STREAM_AGAIN_S
-        while True:
-            if self.state.is_linked:
+            if token:
                 try:
-                    async for event in self._link.events():
-                        wait_s = STREAM_AGAIN_S
-                        self._tell(event, of_session=False)
-                except (DaemonAway, DaemonRefused, NoAnswer) as error:
-                    log.info("stream.ended", code=error.code)
-                self._kick.set()
-                wait_s = min(wait_s * 2, STREAM_AGAIN_MAX_S)
-            await asyncio.sleep(wait_s * (0.5 + self._jitter()) if self.state.is_linked else STREAM_AGAIN_S)
-
-    async def _follow_session(self, session: Session) -> None:
-        """The person's events, resumed where they broke off, until the session ends."""
-        last_event_id, wait_s = "", STREAM_AGAIN_S
-        while True:
-            try:
-                async for event in self._link.events(session=session.token, last_event_id=last_event_id):
-                    last_event_id, wait_s = event.event_id or last_event_id, STREAM_AGAIN_S
-                    self._tell(event, of_session=True)
-            except DaemonRefused as refusal:
-                log.info("stream.refused", code=refusal.code)
-                return
-            except (DaemonAway, NoAnswer):
-                wait_s = min(wait_s * 2, STREAM_AGAIN_MAX_S)
-            await asyncio.sleep(wait_s * (0.5 + self._jitter()))
-
-    def _tell(self, event: ServerEvent, *, of_session: bool) -> None:
-        """Printers speak on the terminal's stream; jobs and the session's end only on the person's own."""
-        if event.name not in (SESSION_EVENTS if of_session else TERMINAL_EVENTS):
-            return
-        try:
-            value = json.loads(event.data)
-        except ValueError:
-            return
-        if isinstance(value, dict):
-            self.dispatch(Told(event.name, value))
+                    await calls.call(self._link, Logout(), token=token, secrets=calls.Secrets())
+                except (DaemonRefused, DaemonAway, NoAnswer) as error:
+                    log.info("session.abandoned", error=type(error).__name__)
+            return payload
+        if self._secrets.visit == visit:
+            self._secrets.ticket = ticket
+        else:
+            self._secrets = Secrets(visit, ticket=ticket)
+        if payload.get("release_on_tap") and payload.get("method") == "card":
+            payload["release_key"] = self._dice.token(KEY_BYTES).hex()
+        if token:
+            if is_raise and self._session is not None and self._session.stream is not None:
+                self._session.stream.cancel()
+            session = Session(token)
+            session.stream = asyncio.create_task(self.watch.follow_session(token), name="session-stream")
+            self._session = session
+        return payload
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(1.0 - self._clock.monotonic_s() % 1.0 % 0.999)
             self.dispatch(Tick())
-
-    async def _follow_reader(self, reader: Reader) -> None:
-        async for read in reader.reads():
-            if self._debounce.is_new(read, self._clock.monotonic_s()):
-                self._read = read
-                self.dispatch(Tapped())
+            if self._secrets.visit != self.state.visit:
+                self._secrets = Secrets()  # between visits there is nothing left to keep

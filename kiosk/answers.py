@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from daemon.wire.messages import SESSION_ENDED
+from kiosk import actions, taps
 from kiosk.moves import ENDED, Step, ask_price, leave, printers_of, ready_ids
 from kiosk.state import (
     Answer,
@@ -15,14 +16,19 @@ from kiosk.state import (
     Extend,
     FetchJobs,
     FetchQuote,
+    Link,
+    LinkCard,
     Logout,
     Lost,
+    MailCode,
     Notice,
+    Prefer,
     Refused,
     Release,
     Screen,
     SignIn,
     State,
+    StepUp,
     Told,
     Undo,
 )
@@ -48,7 +54,7 @@ def answer(state: State, event: Answer | Refused | Lost, now_s: float) -> Step:
     if isinstance(event, Lost):
         return _lost(state, event, now_s)
     if isinstance(event, Refused):
-        return _refused(state, event)
+        return _refused(state, event, now_s)
     for kind, handler in _ANSWERS.items():
         if isinstance(event.effect, kind):
             return handler(state, event, now_s)
@@ -113,17 +119,38 @@ def _signed_in(state: State, event: Answer, now_s: float) -> Step:
         return replace(state, screen=Screen.CARD_PASSWORD, busy="", active_at_s=now_s, notice=None), ()
     person: Json = payload["user"]
     state = replace(
-        state,
+        _with_rights(state, payload),
         screen=Screen.JOBS,
         person=person,
-        may=payload.get("may") or {},
         language=_spoken(state, str(person.get("language") or "")),
+        printer_id=str(payload.get("printer_id") or state.printer_id),
         busy="jobs",
         notice=None,
         active_at_s=now_s,
         extended_at_s=now_s,
     )
+    return taps.arrived(state, payload), (FetchJobs(state.printer_id),)
+
+
+def _with_rights(state: State, payload: Json) -> State:
+    """What this session may do, as the daemon said when it was opened or raised."""
+    return replace(
+        state,
+        method=str(payload.get("method") or ""),
+        may=payload.get("may") or {},
+        cost_cap=payload.get("cost_cap"),
+        release_on_tap=bool(payload.get("release_on_tap")),
+    )
+
+
+def _stepped_up(state: State, event: Answer, now_s: float) -> Step:
+    """The password was right: titles and everything else a card alone does not open."""
+    state = replace(_with_rights(state, event.payload), busy="jobs", notice=None, active_at_s=now_s)
     return state, (FetchJobs(state.printer_id),)
+
+
+def _code_mailed(state: State, _event: Answer, now_s: float) -> Step:
+    return replace(state, busy="", mailed=True, active_at_s=now_s), ()
 
 
 def _spoken(state: State, wanted: str) -> str:
@@ -153,7 +180,8 @@ def _jobs(state: State, event: Answer, _now_s: float) -> Step:
     state = replace(state, chosen=ready if wanted_all else state.chosen & ready)
     if state.screen is not Screen.JOBS or state.busy == "release":
         return state, ()
-    return ask_price(state)
+    state, effects = ask_price(state)
+    return (state, effects) if effects else (replace(state, wish=None, auto=None), ())
 
 
 def _printer_for(chosen: str, printers: tuple[Json, ...]) -> str:
@@ -164,13 +192,17 @@ def _printer_for(chosen: str, printers: tuple[Json, ...]) -> str:
     return (able or ids or [""])[0]
 
 
-def _quoted(state: State, event: Answer, _now_s: float) -> Step:
+def _quoted(state: State, event: Answer, now_s: float) -> Step:
     assert isinstance(event.effect, FetchQuote)
     if event.effect.number != state.quote_no:
         return state, ()
     items = {item["job_id"]: item for item in event.payload.get("items") or ()}
     quiet = "" if state.busy == "quote" else state.busy
-    return replace(state, quote=event.payload, priced={**state.priced, **items}, busy=quiet), ()
+    state = replace(state, quote=event.payload, priced={**state.priced, **items}, busy=quiet)
+    wish = state.wish
+    if wish is not None and not quiet:
+        return actions.act(replace(state, wish=None), wish, now_s)
+    return taps.start_auto(state, now_s), ()
 
 
 def _released(state: State, event: Answer, now_s: float) -> Step:
@@ -229,6 +261,10 @@ def _nothing(state: State, _event: Answer, _now_s: float) -> Step:
 
 _ANSWERS: dict[type, Callable[[State, Answer, float], Step]] = {
     SignIn: _signed_in,
+    MailCode: _code_mailed,
+    StepUp: _stepped_up,
+    LinkCard: taps.card_linked,
+    Prefer: _nothing,
     FetchJobs: _jobs,
     FetchQuote: _quoted,
     Release: _released,
@@ -246,26 +282,39 @@ def _lost(state: State, event: Lost, now_s: float) -> Step:
         return replace(state, retry_at_s=now_s + RETRY_S), ()
     if isinstance(event.effect, Extend | Logout):
         return state, ()
-    return replace(state, busy="", notice=Notice("alert", "no-answer")), ()
+    if isinstance(event.effect, Prefer):
+        state = replace(state, release_on_tap=not event.effect.release_on_tap)
+    if isinstance(event.effect, LinkCard):
+        state = replace(state, link=Link.ASKED)
+    is_card = isinstance(event.effect, SignIn) and event.effect.is_card
+    notice = Notice("alert", taps.TAP_WHILE_AWAY if is_card else "no-answer")
+    seen_at_s = now_s if state.person is None else state.active_at_s
+    return replace(state, busy="", wish=None, auto=None, active_at_s=seen_at_s, notice=notice), ()
 
 
-def _refused(state: State, event: Refused) -> Step:
+def _refused(state: State, event: Refused, now_s: float) -> Step:
     effect = event.effect
     notice = Notice("refusal", event.code, event.data)
     if event.code in (SESSION_ENDED, NOT_SIGNED_IN) and not isinstance(effect, SignIn):
         return leave(state, Notice("info", SESSION_ENDED))
     if isinstance(effect, SignIn):
-        if effect.is_ticket and event.code != "sign-in-failed":
-            return leave(state, notice)
-        return replace(state, busy="", notice=notice), ()
+        return taps.refused(state, event, now_s)
+    if isinstance(effect, LinkCard):
+        return taps.card_not_linked(state, event)
+    if isinstance(effect, StepUp) and event.code == taps.SIGN_IN_FAILED:
+        return replace(state, busy="", notice=replace(notice, code="password-wrong")), ()
+    if isinstance(effect, Prefer):
+        return replace(state, release_on_tap=not effect.release_on_tap, notice=notice), ()
     if isinstance(effect, Extend | Logout):
         return state, ()
     if isinstance(effect, FetchQuote):
         if effect.number != state.quote_no:
             return state, ()
+        state = replace(state, wish=None)
         return _quote_refused(replace(state, busy="" if state.busy == "quote" else state.busy), event, notice)
     if isinstance(effect, Release):
         return _release_refused(state, event, notice)
+    state = replace(state, wish=None, auto=None)
     stale = (FetchJobs(state.printer_id),) if not isinstance(effect, FetchJobs) and event.code in _STALE else ()
     return replace(state, busy="jobs" if stale else "", notice=notice), stale
 
@@ -280,7 +329,7 @@ def _quote_refused(state: State, event: Refused, notice: Notice) -> Step:
     """A job that cannot be priced here is set aside and the rest priced again; without a name, the reason is shown."""
     blamed = _blamed(state, event) & state.chosen
     if not blamed:
-        return replace(state, notice=notice), ()
+        return replace(state, notice=notice, auto=None), ()
     refusals = {**state.job_refusals, **dict.fromkeys(blamed, event.code)}
     return ask_price(replace(state, job_refusals=refusals, chosen=state.chosen - blamed, notice=notice))
 

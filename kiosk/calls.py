@@ -5,6 +5,7 @@ The only place that joins what the machine decided with the secrets the agent ho
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -17,9 +18,13 @@ from kiosk.state import (
     Extend,
     FetchJobs,
     FetchQuote,
+    LinkCard,
     Logout,
+    MailCode,
+    Prefer,
     Release,
     SignIn,
+    StepUp,
     Undo,
 )
 
@@ -31,10 +36,22 @@ HEARTBEAT_S = 1.6
 """A daemon that does not answer a heartbeat in this is away."""
 
 
-async def call(link: DaemonLink, effect: Effect, *, token: str, read: Read | None, ticket: str) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What a request may need beside its effect: the card just read, the daemon's tickets."""
+
+    read: Read | None = None
+    ticket: str = field(default="", repr=False)
+    link_ticket: str = field(default="", repr=False)
+
+
+async def call(link: DaemonLink, effect: Effect, *, token: str, secrets: Secrets) -> dict[str, Any]:
     """Ask the daemon; raises what `DaemonLink.post` raises."""
     if isinstance(effect, SignIn):
-        return await link.post("/session", _credentials(effect, read, ticket))
+        return await link.post("/session", _credentials(effect, secrets.read, secrets.ticket))
+    if isinstance(effect, LinkCard):
+        label = {"label": effect.label} if effect.label else {}
+        return await link.post("/link", {"ticket": secrets.link_ticket} | label, session=token)
     if isinstance(effect, Logout):
         return await link.post("/logout", {}, session=token) if token else {}
     if isinstance(effect, FetchJobs):
@@ -51,6 +68,8 @@ def _credentials(effect: SignIn, read: Read | None, ticket: str) -> dict[str, st
         return {"reader": read.reader, "raw": read.raw}
     if effect.is_ticket:
         return {"ticket": ticket, "password": effect.password}
+    if effect.code:
+        return {"pin": effect.pin, "code": effect.code}
     return {"pin": effect.pin, "password": effect.password}
 
 
@@ -71,6 +90,12 @@ def _request(effect: Effect) -> tuple[str, dict[str, Any]]:
         return "/claim", {"code": effect.code}
     if isinstance(effect, Cancel):
         return "/cancel", {"job_id": effect.job_id}
+    if isinstance(effect, MailCode):
+        return "/code", {"pin": effect.pin}
+    if isinstance(effect, StepUp):
+        return "/session/password", {"password": effect.password}
+    if isinstance(effect, Prefer):
+        return "/preferences", {"release_on_tap": effect.release_on_tap}
     assert isinstance(effect, Extend)
     return "/extend", {}
 

@@ -62,8 +62,9 @@ async def _serve(config: KioskConfig) -> int:
 
     from daemon.devices.readers.simulated import SimulatedReader
     from daemon.system import SystemClock, SystemDice
-    from kiosk import identity, server
+    from kiosk import identity, reader_config, server
     from kiosk.agent import Agent
+    from kiosk.hub import Hub
     from kiosk.languages import languages
     from kiosk.link import DaemonLink
     from kiosk.state import Terminal
@@ -74,7 +75,9 @@ async def _serve(config: KioskConfig) -> int:
     listener = _listen(config.screen_host, config.screen_port)
     port = listener.getsockname()[1]
     token = dice.token(24).hex()
-    reader = SimulatedReader() if config.reader == "simulated" else None
+    readers = reader_config.open_all(config.readers, clock=clock, directory=config.directory)
+    simulated = [reader for reader in readers if isinstance(reader, SimulatedReader)]
+    hub = Hub(readers, clock=clock, quiet_s={one.name: one.quiet_s for one in config.readers})
     spoken = tuple(code for code in languages() if not config.languages or code in config.languages)
     home = config.language if config.language in spoken else spoken[0]
     terminal = Terminal(name=config.name, languages=spoken, home_language=home)
@@ -87,8 +90,10 @@ async def _serve(config: KioskConfig) -> int:
         counter=counter,
         clock=clock,
     ) as link:
-        agent = Agent(link=link, clock=clock, terminal=terminal, reader=reader, jitter=random.random)
-        app = server.build(agent, port=port, token=token, dice=dice, reader=reader, dpi=config.dpi)
+        agent = Agent(link=link, clock=clock, dice=dice, terminal=terminal, hub=hub, jitter=random.random)
+        app = server.build(
+            agent, port=port, token=token, dice=dice, readers=simulated, dpi=config.dpi, inches=config.inches
+        )
         settings = uvicorn.Config(
             app, http="h11", ws="none", lifespan="off", log_config=None, access_log=False, server_header=False,
             timeout_graceful_shutdown=1,
@@ -98,9 +103,11 @@ async def _serve(config: KioskConfig) -> int:
         identity.write_private(config.directory / URL_NAME, url.encode())
         _stop_on_signals(screen)
         print(json.dumps({"event": "ready", "urls": {"kiosk": url}}), flush=True)
-        log.info("kiosk.ready", port=port)
+        log.info("kiosk.ready", port=port, readers=len(readers))
         await _until_stopped(agent, screen, listener)
     (config.directory / URL_NAME).unlink(missing_ok=True)
+    if agent.watch.restart_asked.is_set():
+        log.info("kiosk.restarts")  # whoever started it starts it again: the unit, or the demo
     return EXIT_OK
 
 
@@ -112,7 +119,9 @@ async def _until_stopped(agent: Agent, screen: uvicorn.Server, listener: socket.
     feeding = asyncio.create_task(service.feed_watchdog(), name="watchdog")
     serving = asyncio.create_task(screen.serve(sockets=[listener]), name="screen")
     service.notify("READY=1")
-    await asyncio.wait({serving, work}, return_when=asyncio.FIRST_COMPLETED)
+    restarting = asyncio.create_task(agent.watch.restart_asked.wait(), name="restart")
+    await asyncio.wait({serving, work, restarting}, return_when=asyncio.FIRST_COMPLETED)
+    restarting.cancel()
     screen.should_exit = screen.force_exit = True
     await asyncio.wait({serving}, timeout=STOP_S)
     feeding.cancel()
@@ -122,12 +131,15 @@ async def _until_stopped(agent: Agent, screen: uvicorn.Server, listener: socket.
 
 
 def _log_to_stderr() -> None:
-    """JSON lines on stderr; stdout carries the ready line alone."""
+    """JSON lines on stderr, the last of them kept for an operator who asks; stdout carries the ready line alone."""
+    from kiosk import commands
+
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            commands.keep,
             structlog.processors.JSONRenderer(),
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

@@ -25,25 +25,36 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from daemon.kernel.errors import BadInput
+from kiosk import reader_config
+from kiosk.reader_config import ReaderConfig
 
 CONFIG_NAME, KEY_NAME, CA_NAME, COUNTER_NAME = "kiosk.toml", "terminal.key", "ca.pem", "counter"
 COUNTER_BLOCK = 4096
 """Counters are reserved on disk in blocks of this many."""
 DEFAULT_SCREEN_PORT = 8633
 HTTPS_PORT = 443
-READERS = ("none", "simulated")
+NO_READER = "none"
 
 _KEYS: dict[str, dict[str, type | tuple[type, ...]]] = {
     "daemon": {"url": str, "ca_file": str},
     "terminal": {"id": str, "name": str, "key_file": str},
-    "screen": {"host": str, "port": int, "language": str, "languages": list, "dpi": (int, float)},
+    "screen": {
+        "host": str,
+        "port": int,
+        "language": str,
+        "languages": list,
+        "dpi": (int, float),
+        "inches": (int, float),
+    },
     "reader": {"kind": str},
 }
+_READERS = "readers"
+INCHES_MAX, DPI_MAX = 100, 1200
 
 
 @dataclass(frozen=True, slots=True)
 class KioskConfig:
-    """`kiosk.toml`, checked. `dpi` 0 means: as the screen's size suggests."""
+    """`kiosk.toml`, checked. `dpi` 0 means: from `inches` (the diagonal), or else as the screen's size suggests."""
 
     directory: Path
     daemon_url: str
@@ -56,7 +67,8 @@ class KioskConfig:
     language: str = "en"
     languages: tuple[str, ...] = ()
     dpi: float = 0.0
-    reader: str = "none"
+    inches: float = 0.0
+    readers: tuple[ReaderConfig, ...] = ()
 
 
 def new_key() -> Ed25519PrivateKey:
@@ -109,10 +121,13 @@ def save(
         "# A Holdfast terminal. Made by `holdfast kiosk enrol`; screen and reader may be edited.\n\n"
         f"[daemon]\nurl = {json.dumps(daemon_url)}\nca_file = {json.dumps(CA_NAME)}\n\n"
         f"[terminal]\nid = {json.dumps(terminal_id)}\nname = {json.dumps(name)}\nkey_file = {json.dumps(KEY_NAME)}\n\n"
-        "# The screen is served on loopback only. dpi = 0: as the screen's size suggests (800x480: 7 inch).\n"
-        f'[screen]\nhost = "127.0.0.1"\nport = {screen_port_for(daemon_url)}\nlanguage = "en"\ndpi = 0\n\n'
-        f'# none or simulated (reads come from POST /ui/tap)\n[reader]\nkind = "{reader}"\n'
+        "# The screen is served on loopback only. inches: its diagonal (or dpi), so that keys have their size in\n"
+        "# millimetres; 0 = as its pixels suggest (800x480: 7 inch).\n"
+        f'[screen]\nhost = "127.0.0.1"\nport = {screen_port_for(daemon_url)}\nlanguage = "en"\ninches = 0\n\n'
+        "# Card readers: pcsc, evdev, network or simulated (taps come from POST /ui/tap); see the reference.\n"
     )
+    if reader != NO_READER:
+        text += f"[[readers]]\nname = {json.dumps(reader)}\nkind = {json.dumps(reader)}\n"
     config = directory / CONFIG_NAME
     write_private(config, text.encode())
     return config
@@ -142,6 +157,7 @@ def load(path: Path) -> KioskConfig:
         raise BadInput(f"{path}: {len(problems)} problem(s)", details=problems)
     screen = raw.get("screen", {})
     here = path.parent
+    readers = reader_config.parse(_readers_of(raw), say=lambda *_: None)
     return KioskConfig(
         directory=here,
         daemon_url=raw["daemon"]["url"].rstrip("/"),
@@ -154,8 +170,15 @@ def load(path: Path) -> KioskConfig:
         language=screen.get("language", "en"),
         languages=tuple(screen.get("languages", ())),
         dpi=float(screen.get("dpi", 0)),
-        reader=raw.get("reader", {}).get("kind", "none"),
+        inches=float(screen.get("inches", 0)),
+        readers=readers,
     )
+
+
+def _readers_of(raw: dict[str, Any]) -> Any:
+    """`[[readers]]`, or what the older `[reader] kind` says."""
+    old = raw.get("reader", {}).get("kind", NO_READER)
+    return raw.get(_READERS, [] if old == NO_READER else [{"kind": old}])
 
 
 def _problems(path: Path, text: str, raw: dict[str, Any]) -> list[dict[str, object]]:
@@ -165,8 +188,10 @@ def _problems(path: Path, text: str, raw: dict[str, Any]) -> list[dict[str, obje
         found.append({"file": str(path), "line": _line_of(text, key), "key": key, "message": message})
 
     for section, content in raw.items():
+        if section == _READERS:
+            continue
         if section not in _KEYS or not isinstance(content, dict):
-            say(section, f"unknown section; there are {', '.join(_KEYS)}")
+            say(section, f"unknown section; there are {', '.join((*_KEYS, '[[readers]]'))}")
             continue
         for key, value in content.items():
             wanted = _KEYS[section].get(key)
@@ -178,7 +203,22 @@ def _problems(path: Path, text: str, raw: dict[str, Any]) -> list[dict[str, obje
         section, _, name = key.partition(".")
         if not isinstance(raw.get(section), dict) or name not in raw[section]:
             say(key, "is missing: enrol this terminal with `holdfast kiosk enrol`")
-    if found:
+    is_whole = not found
+    if _READERS in raw:
+        reader_config.parse(
+            raw[_READERS],
+            say=lambda number, key, message: found.append(
+                {
+                    "file": str(path),
+                    "line": _line_of_table(text, number, key),
+                    "key": f"readers.{key}".rstrip("."),
+                    "message": message,
+                }
+            ),
+        )
+        if "reader" in raw:
+            say("reader", "is the old way to write one reader: remove it, [[readers]] is used")
+    if not is_whole:
         return found
     if not raw["daemon"]["url"].startswith("https://"):
         say("daemon.url", "must be an https:// address")
@@ -186,8 +226,11 @@ def _problems(path: Path, text: str, raw: dict[str, Any]) -> list[dict[str, obje
         say("daemon.ca_file", "no such file beside kiosk.toml")
     if raw.get("screen", {}).get("host", "127.0.0.1") not in ("127.0.0.1", "::1", "localhost"):
         say("screen.host", "the screen is served on loopback only")
-    if raw.get("reader", {}).get("kind", "none") not in READERS:
-        say("reader.kind", f"must be one of {', '.join(READERS)}")
+    if raw.get("reader", {}).get("kind", NO_READER) not in (NO_READER, *reader_config.KINDS):
+        say("reader.kind", f"must be one of {', '.join((NO_READER, *reader_config.KINDS))}")
+    for key, most in (("inches", INCHES_MAX), ("dpi", DPI_MAX)):
+        if not 0 <= raw.get("screen", {}).get(key, 0) <= most:
+            say(f"screen.{key}", f"must be from 0 (unknown) to {most}")
     return found
 
 
@@ -203,6 +246,22 @@ def _line_of(text: str, key: str) -> int:
         elif name and current == section and bare.split("=")[0].strip() == name:
             return number
     return 0
+
+
+def _line_of_table(text: str, number: int, key: str) -> int:
+    """The line of `key` in the `number`th (from 0) `[[readers]]`, or that table's own line; 0 when there is none."""
+    at, found = -1, 0
+    for line, content in enumerate(text.splitlines(), 1):
+        bare = content.strip()
+        if bare.startswith("["):
+            at += bare.startswith("[[") and bare.strip("[] ").strip() == _READERS
+            is_here = at == number and bare.strip("[] ").strip() == _READERS
+            found = line if is_here else found
+            if at > number:
+                break
+        elif at == number and bare.split("=")[0].strip() == key:
+            return line
+    return found
 
 
 def _bad(path: Path, line: int, key: str, message: str) -> BadInput:

@@ -25,13 +25,14 @@ def leave(state: State, notice: Notice | None = None) -> Step:
         link_problem=state.link_problem,
         visit=state.visit + 1,
         notice=notice,
+        shows_name_until_s=state.shows_name_until_s,
     )
     return fresh, ((Logout(),) if state.person is not None else ())
 
 
 def start_visit(state: State, screen: Screen, now_s: float) -> Step:
     """Somebody is here: the clock of their patience starts."""
-    return replace(state, screen=screen, visit=state.visit + 1, active_at_s=now_s, notice=None), ()
+    return replace(state, screen=screen, visit=state.visit + 1, active_at_s=now_s, notice=None, busy=""), ()
 
 
 def is_releasable(job: Json) -> bool:

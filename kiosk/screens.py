@@ -1,12 +1,14 @@
 r"""The terminal's state machine: `step(state, event, now_s)` gives the next state and what to ask the daemon. Pure.
 
     idle -> sign_in -> jobs -> progress -> done -> idle
-      \-- tap --> card_password --^  ^-- back --/
+      |-- tap --> card_password --^  ^-- back --/
+      \-- unknown card --> sign_in --> link --> jobs
 
 * Leaving is always possible and always forgets everything: `leave` builds the idle state from the terminal alone.
-* A tap while somebody is signed in ends that session and opens the next.
+* A card ends the visit it began and switches every other; see `taps`.
 * Every request carries the visit it was made for; an answer for another visit is dropped.
 * A release whose answer was lost is asked again with the same key when the daemon is back: it prints once.
+* What is touched while an answer is on its way is kept (`State.wish`) until it can be done: neither lost nor doubled.
 * Nothing is charged or lost by a timeout: what was released goes on, what was not stays held.
 
 What the person does is in `actions`, what the daemon says in `answers`; here are time, link and arrival.
@@ -17,19 +19,21 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kiosk import actions, answers
-from kiosk.moves import Step, leave, start_visit
+from kiosk import actions, answers, taps
+from kiosk.moves import Step, leave
 from kiosk.state import (
     Act,
     Answer,
     Event,
     FetchJobs,
+    Identify,
     Linked,
     Lost,
     Notice,
+    NotRead,
+    Readers,
     Refused,
     Screen,
-    SignIn,
     State,
     Tapped,
     Terminal,
@@ -46,6 +50,10 @@ DONE_S = 5.0
 MORE_TIME_FACTOR = 10
 IDLE_NOTICE_S = 12.0
 """What the idle screen has to say (an unknown card, a session that ended) stays this long."""
+IDENTIFY_S = 12.0
+"""A terminal asked which one it is shows its name this long."""
+FOR_GOOD = frozenset({"revoked", "terminal-unknown", "terminal-refused"})
+"""The daemon's word that this terminal is none of its own: whoever is signed in is not any more."""
 
 
 def step(state: State, event: Event, now_s: float) -> Step:
@@ -59,11 +67,17 @@ def step(state: State, event: Event, now_s: float) -> Step:
     if isinstance(event, Tick):
         return tick(state, now_s)
     if isinstance(event, Tapped):
-        return tapped(state, now_s)
+        return taps.tapped(state, event, now_s)
+    if isinstance(event, NotRead):
+        return taps.not_read(state, event, now_s)
     if isinstance(event, Linked):
         return linked(state, event, now_s)
-    assert isinstance(event, Unlinked)
-    return replace(state, is_linked=False, link_problem=event.problem), ()
+    if isinstance(event, Unlinked):
+        return unlinked(state, event, now_s)
+    if isinstance(event, Readers):
+        return replace(state, terminal=replace(state.terminal, readers=event.readers)), ()
+    assert isinstance(event, Identify)
+    return replace(state, shows_name_until_s=now_s + IDENTIFY_S), ()
 
 
 def patience(state: State) -> int:
@@ -106,19 +120,7 @@ def tick(state: State, now_s: float) -> Step:
             state = replace(state, notice=None)
     if state.pending is not None and state.is_linked and 0 < state.retry_at_s <= now_s:
         return replace(state, retry_at_s=0.0), (state.pending,)
-    return state, ()
-
-
-def tapped(state: State, now_s: float) -> Step:
-    """A card switches person at once; where cards mean nothing it says so."""
-    if not state.is_linked:
-        return state, ()
-    if state.terminal.policy == "none":
-        notice = Notice("refusal", "cards-not-accepted")
-        return replace(state, notice=notice, active_at_s=now_s), ()
-    ended, effects = leave(state)
-    fresh, _ = start_visit(ended, Screen.IDLE, now_s)
-    return replace(fresh, busy="sign_in"), (*effects, SignIn(is_card=True))
+    return taps.run_auto(state, now_s)
 
 
 def linked(state: State, event: Linked, now_s: float) -> Step:
@@ -133,6 +135,18 @@ def linked(state: State, event: Linked, now_s: float) -> Step:
     return replace(state, active_at_s=now_s), (FetchJobs(state.printer_id),)
 
 
+def unlinked(state: State, event: Unlinked, now_s: float) -> Step:
+    """Away: a sign-in under way is given up, so that no tap is answered minutes later; for good: everybody leaves."""
+    state = replace(state, is_linked=False, link_problem=event.problem, wish=None)
+    if event.problem in FOR_GOOD:
+        return leave(state)
+    if state.person is None and state.busy == "sign_in":
+        code = taps.TAP_WHILE_AWAY if state.screen is Screen.IDLE else "no-answer"
+        state, effects = leave(state, Notice("alert", code))
+        return replace(state, active_at_s=now_s), effects
+    return taps.stop_auto(state), ()
+
+
 def _terminal(old: Terminal, heartbeat: Json) -> Terminal:
     spoken = [code for code in heartbeat.get("languages") or () if isinstance(code, str)]
     languages = tuple(code for code in spoken if code in old.languages) or old.languages
@@ -145,4 +159,6 @@ def _terminal(old: Terminal, heartbeat: Json) -> Terminal:
         home_language=old.home_language if old.home_language in languages else languages[0],
         idle_s=float(heartbeat.get("idle_s") or old.idle_s),
         countdown_s=max(20.0, float(heartbeat.get("countdown_s") or old.countdown_s)),
+        opens_at=None if heartbeat.get("open", True) else str(heartbeat.get("opens_at") or ""),
+        mails_codes=bool((heartbeat.get("enrolment") or {}).get("mailed_code")),
     )

@@ -27,15 +27,16 @@ from starlette.responses import (
 )
 from starlette.routing import Route
 
-from daemon.devices.readers.simulated import SimulatedReader
+from daemon.devices.readers.reading import Hiccup
 from kiosk.actions import ACTIONS
 from kiosk.state import Act
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from daemon.devices.readers.simulated import SimulatedReader
     from daemon.kernel.ids import Dice
     from kiosk.agent import Agent
 
@@ -46,6 +47,7 @@ BODY_BYTES_MAX = 16 * 1024
 PING_S = 2.0
 """The browser takes a stream silent for longer than twice this for a dead kiosk program."""
 TEXT_CHARS_MAX = 1024
+PIXELS_MAX, DPI_MAX = 20_000, 2000
 KEY_BYTES = 16
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -113,28 +115,41 @@ class ScreenGuard:
         return answer
 
 
-def build(agent: Agent, *, port: int, token: str, dice: Dice, reader: SimulatedReader | None, dpi: float) -> ASGIApp:
+def build(
+    agent: Agent,
+    *,
+    port: int,
+    token: str,
+    dice: Dice,
+    readers: Sequence[SimulatedReader],
+    dpi: float,
+    inches: float = 0.0,
+) -> ASGIApp:
     """The guarded application. `token` opens it; `dice` makes the cookie and the keys of releases."""
-    screen = _Screen(agent, dice=dice, reader=reader, dpi=dpi)
+    screen = _Screen(agent, dice=dice, readers=readers, dpi=dpi, inches=inches)
     routes = [
         Route("/", screen.page),
         Route("/ui/view", screen.view),
         Route("/ui/events", screen.events),
         Route("/ui/act", screen.act, methods=["POST"]),
         Route("/ui/clean", screen.clean, methods=["POST"]),
+        Route("/ui/screen", screen.profile, methods=["POST"]),
         Route("/ui/preview/{job_id}", screen.preview),
         Route("/texts/{name}", screen.texts),
         Route("/static/{name:path}", screen.static),
     ]
-    if reader is not None:
+    if readers:
         routes.append(Route("/ui/tap", screen.tap, methods=["POST"]))
     return ScreenGuard(Starlette(routes=routes), port=port, token=token, cookie=dice.token(32).hex())
 
 
 class _Screen:
-    def __init__(self, agent: Agent, *, dice: Dice, reader: SimulatedReader | None, dpi: float) -> None:
-        self._agent, self._dice, self._reader = agent, dice, reader
-        self._frame = {"dpi": dpi, "start": dice.token(8).hex()}
+    def __init__(
+        self, agent: Agent, *, dice: Dice, readers: Sequence[SimulatedReader], dpi: float, inches: float
+    ) -> None:
+        self._agent, self._dice = agent, dice
+        self._readers = {reader.name: reader for reader in readers}
+        self._frame = {"dpi": dpi, "inches": inches, "start": dice.token(8).hex()}
 
     async def page(self, _request: Request) -> Response:
         return FileResponse(STATIC / "index.html", headers={"cache-control": "no-store"})
@@ -170,7 +185,7 @@ class _Screen:
         if act is None:
             return _no(400, "bad-input", "No such action.")
         had = self._agent.state.person is not None
-        shown = await self._agent.act(act)
+        shown = await self._agent.act(act, settle=(body or {}).get("settle") is not False)
         answer = JSONResponse(shown | self._frame)
         if had and shown["person"] is None:
             answer.headers["clear-site-data"] = CLEAR
@@ -179,14 +194,32 @@ class _Screen:
     async def clean(self, _request: Request) -> Response:
         return Response(status_code=204, headers={"clear-site-data": CLEAR})
 
+    async def profile(self, request: Request) -> Response:
+        """What the browser says of its glass: {"width","height","dpi"}, pixels and dots per inch."""
+        body = await _json(request) or {}
+        width, height, dpi = body.get("width"), body.get("height"), body.get("dpi")
+        if type(width) is not int or type(height) is not int or not isinstance(dpi, (int, float)):
+            return _no(400, "bad-input", 'A screen is {"width": pixels, "height": pixels, "dpi": number}.')
+        if not (0 < width <= PIXELS_MAX and 0 < height <= PIXELS_MAX and 0 <= dpi <= DPI_MAX):
+            return _no(400, "bad-input", "There is no such screen.")
+        self._agent.watch.screen_is({"width": width, "height": height, "dpi": round(float(dpi), 1)})
+        return Response(status_code=204)
+
     async def tap(self, request: Request) -> Response:
-        assert self._reader is not None
-        body = await _json(request)
-        raw = body.get("raw") if body is not None else None
-        kind = str((body or {}).get("reader") or "")
-        if not isinstance(raw, str) or not self._reader.tap(raw, reader=kind):
-            return _no(400, "bad-input", 'A tap is {"raw": "..."}.')
-        return Response(status_code=202)
+        """With a simulated reader only: {"raw"}, or a trouble: {"missed": why} or {"plugged": true or false}."""
+        body = await _json(request) or {}
+        name = str(body.get("reader") or "")
+        reader = self._readers.get(name) or next(iter(self._readers.values()))
+        raw, missed, plugged = body.get("raw"), body.get("missed"), body.get("plugged")
+        if isinstance(raw, str):
+            is_taken = reader.tap(raw, reader=name)
+        elif isinstance(missed, str) and missed in set(Hiccup):
+            is_taken = reader.miss(Hiccup(missed))
+        elif isinstance(plugged, bool):
+            is_taken = reader.plug(is_in=plugged)
+        else:
+            is_taken = False
+        return Response(status_code=202) if is_taken else _no(400, "bad-input", 'A tap is {"raw": "..."}.')
 
     async def preview(self, request: Request) -> Response:
         data = await self._agent.preview(request.path_params["job_id"])
@@ -206,10 +239,10 @@ def _parse(body: dict[str, Any], key: str) -> Act | None:
     values: dict[str, Any] = {name: body.get(name, "") for name in _STRINGS}
     if any(not isinstance(value, str) or len(value) > TEXT_CHARS_MAX for value in values.values()):
         return None
-    change, on = body.get("change", {}), body.get("on", False)
-    if not isinstance(change, dict) or not isinstance(on, bool):
+    change, on, visit = body.get("change", {}), body.get("on", False), body.get("visit", -1)
+    if not isinstance(change, dict) or not isinstance(on, bool) or type(visit) is not int:
         return None
-    return Act(do=body["do"], key=key, change=change, on=on, **values)
+    return Act(do=body["do"], key=key, change=change, on=on, visit=visit, **values)
 
 
 async def _json(request: Request) -> dict[str, Any] | None:

@@ -1,6 +1,6 @@
 """What the terminal knows, what can happen to it, and what it can ask for. Pure data.
 
-The session token, the card's raw read and the daemon's card ticket are not here: the agent keeps them. What is here
+The session token, the card's raw read and the daemon's tickets are not here: the agent keeps them. What is here
 may be shown, except `State.codes`, which `view` leaves out.
 """
 
@@ -12,6 +12,8 @@ from enum import StrEnum
 from typing import Any
 
 Json = Mapping[str, Any]
+READY = "ready"
+"""A reader's state that takes cards (`ReaderState`)."""
 
 
 class Screen(StrEnum):
@@ -20,6 +22,7 @@ class Screen(StrEnum):
     IDLE = "idle"
     SIGN_IN = "sign_in"
     CARD_PASSWORD = "card_password"  # noqa: S105  -- the name of a screen
+    LINK = "link"
     JOBS = "jobs"
     PROGRESS = "progress"
     DONE = "done"
@@ -27,7 +30,10 @@ class Screen(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """What the daemon last said about this terminal (heartbeat), and what is plugged into it."""
+    """What the daemon last said about this terminal (heartbeat), and the readers plugged into it.
+
+    `readers`: {"name","kind","state","code"} each. `opens_at`: None while open, else when that changes ("" = unknown).
+    """
 
     name: str = ""
     policy: str = "none"
@@ -36,12 +42,19 @@ class Terminal:
     home_language: str = "en"
     idle_s: float = 30.0
     countdown_s: float = 20.0
-    reader: str = ""
+    readers: tuple[Json, ...] = ()
+    opens_at: str | None = None
+    mails_codes: bool = False
 
     @property
     def takes_cards(self) -> bool:
-        """A reader is there and the policy allows cards."""
-        return bool(self.reader) and self.policy != "none"
+        """A reader is ready and the policy allows cards."""
+        return self.policy != "none" and any(one["state"] == READY for one in self.readers)
+
+    @property
+    def misses_reader(self) -> bool:
+        """Cards would be taken here, were a reader that belongs here not away."""
+        return self.policy != "none" and bool(self.readers) and not self.takes_cards
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +76,25 @@ class Notice:
     data: Json = field(default_factory=dict)
 
 
+class Link(StrEnum):
+    """How far an unknown card is on its way to its owner."""
+
+    NONE = ""
+    OFFERED = "offered"  # unknown card: whoever signs in with a password may take it
+    ASKED = "asked"  # signed in: is it yours?
+    ASKING = "asking"
+    LINKED = "linked"
+
+
+@dataclass(frozen=True, slots=True)
+class Auto:
+    """Release by the tap itself, under `key`, once there was time to stop it: at `at_s` (0 = not yet running)."""
+
+    key: str
+    needs_printer: bool = False
+    at_s: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """Everything. `visit` counts sign-ins so that an answer for the previous person is dropped."""
@@ -75,7 +107,15 @@ class State:
     link_problem: str = ""
     visit: int = 0
     person: Json | None = None
+    method: str = ""
     may: Json = field(default_factory=dict)
+    cost_cap: Json | None = None
+    release_on_tap: bool = False
+    mailed: bool = False
+    link: Link = Link.NONE
+    linked: Json | None = None
+    auto: Auto | None = None
+    wish: Act | None = None
     jobs: tuple[Json, ...] = ()
     totals: Json = field(default_factory=dict)
     job_refusals: Json = field(default_factory=dict)
@@ -98,11 +138,20 @@ class State:
     active_at_s: float = 0.0
     extended_at_s: float = 0.0
     done_at_s: float = 0.0
+    shows_name_until_s: float = 0.0
+
+    @property
+    def is_card_session(self) -> bool:
+        """The card alone opened this session."""
+        return self.person is not None and self.method == "card"
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What the person did on the screen. Only the fields of that action are filled; `key` is made by the edge."""
+    """What the person did on the screen. Only the fields of that action are filled; `key` is made by the edge.
+
+    `visit` is the one the screen showed, so that a late touch never acts for the next person; -1 = whoever is here.
+    """
 
     do: str
     job_id: str = ""
@@ -113,13 +162,36 @@ class Act:
     code: str = ""
     pin: str = ""
     password: str = ""
+    label: str = ""
     change: Json = field(default_factory=dict)
     key: str = ""
+    visit: int = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Tapped:
-    """A card was read. The read itself stays with the agent."""
+    """A card was read; the read itself stays with the agent. `is_same`: it is the one this visit began with."""
+
+    is_same: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NotRead:
+    """A tap gave no read, because `why` (a code of `reading.Hiccup`)."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """How the readers are now: {"name","kind","state","code"} each."""
+
+    readers: tuple[Json, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Identify:
+    """Somebody far away asks which terminal this is: it shows its name, large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +223,41 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """Open a session by PIN + password, or (`card`) by the read the agent holds."""
+    """Open a session by PIN + password, PIN + mailed `code`, the read or the card ticket that the agent holds."""
 
     pin: str = ""
     password: str = ""
+    code: str = ""
     is_card: bool = False
     is_ticket: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MailCode:
+    """Mail a single-use code to the person with this PIN, if there is one and the site allows it."""
+
+    pin: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepUp:
+    """Add the password to a card session."""
+
+    password: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkCard:
+    """Make the unknown card of this visit (the agent holds its ticket) the person's own."""
+
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prefer:
+    """Keep what the person wants from now on."""
+
+    release_on_tap: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +328,10 @@ class Logout:
     """End the session of the visit that just ended."""
 
 
-Effect = SignIn | FetchJobs | FetchQuote | Release | Delete | Undo | Claim | Cancel | Extend | Logout
+Effect = (
+    SignIn | MailCode | StepUp | LinkCard | Prefer | FetchJobs | FetchQuote | Release | Delete | Undo | Claim | Cancel
+    | Extend | Logout
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,4 +361,4 @@ class Lost:
     effect: Effect
 
 
-Event = Act | Tapped | Linked | Unlinked | Told | Tick | Answer | Refused | Lost
+Event = Act | Tapped | NotRead | Readers | Identify | Linked | Unlinked | Told | Tick | Answer | Refused | Lost

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kiosk.moves import ENDED, HELD, is_ready, printers_of, ready_ids
 from kiosk.screens import idle_left_s, is_counting_down
 from kiosk.state import Screen
+from kiosk.taps import is_above_cap
 
 if TYPE_CHECKING:
     from kiosk.state import Json, State
@@ -19,9 +20,12 @@ if TYPE_CHECKING:
 JOB_KEYS = (
     "job_id", "title", "pages", "impressions", "color_impressions", "sheets", "copies", "sides", "print_color_mode",
     "media", "price", "state", "reasons", "created_at", "held_until", "preparing", "problem", "needs_code", "may",
-    "uncertain", "preview",
+    "uncertain", "preview", "masked",
 )  # fmt: skip
-NOTICE_KEYS = ("needed", "available", "total", "fits", "alternatives", "charged", "retry_after_s", "details", "printer")
+NOTICE_KEYS = (
+    "needed", "available", "total", "fits", "alternatives", "charged", "retry_after_s", "details", "printer",
+    "cards_max",
+)  # fmt: skip
 """What of a refusal's data the screen may show."""
 
 
@@ -36,8 +40,13 @@ def view(state: State, now_s: float) -> dict[str, Any]:
             "name": state.terminal.name,
             "takes_cards": state.terminal.takes_cards,
             "policy": state.terminal.policy,
-            "simulated_reader": state.terminal.reader == "simulated",
+            "simulated_reader": any(one["kind"] == "simulated" for one in state.terminal.readers),
+            "misses_reader": state.terminal.misses_reader,
+            "readers": [{key: one[key] for key in ("name", "state", "code")} for one in state.terminal.readers],
+            "mails_codes": state.terminal.mails_codes,
         },
+        "closed": _closed(state),
+        "identify": now_s < state.shows_name_until_s,
         "display": {
             "large_text": state.display.large_text,
             "high_contrast": state.display.high_contrast,
@@ -45,15 +54,24 @@ def view(state: State, now_s: float) -> dict[str, Any]:
             "hide_titles": state.display.hide_titles,
         },
         "visit": state.visit,
-        "busy": state.busy,
+        "busy": "release" if state.wish is not None else state.busy,
+        "mailed": state.mailed,
+        "link": state.link.value,
         "notice": _notice(state),
         "countdown_s": _whole(idle_left_s(state, now_s)) if is_counting_down(state, now_s) else None,
         "leaving_s": _whole(idle_left_s(state, now_s)) if state.screen is Screen.DONE else None,
         "printers": [dict(printer) for printer in printers_of(state)],
         "printer_id": state.printer_id,
-        **(_signed_in(state) if state.person is not None else {"person": None}),
+        **(_signed_in(state, now_s) if state.person is not None else {"person": None}),
         "undo_s": max(0, _whole(state.undo_until_s - now_s)) if state.deleted else None,
     }
+
+
+def _closed(state: State) -> dict[str, str] | None:
+    """Outside opening hours nobody signs in; who already has may finish."""
+    if state.terminal.opens_at is None or state.person is not None:
+        return None
+    return {"opens_at": state.terminal.opens_at}
 
 
 def _away(state: State) -> str | None:
@@ -73,12 +91,18 @@ def _notice(state: State) -> dict[str, Any] | None:
     return {"kind": state.notice.kind, "code": state.notice.code, "data": data}
 
 
-def _signed_in(state: State) -> dict[str, Any]:
+def _signed_in(state: State, now_s: float) -> dict[str, Any]:
     assert state.person is not None
     ready = ready_ids(state)
     return {
         "person": {"display_name": state.person.get("display_name") or state.person.get("name", "")},
         "may": dict(state.may),
+        "by_card": state.is_card_session,
+        "release_on_tap": state.release_on_tap,
+        "cost_cap": state.cost_cap if state.is_card_session else None,
+        "is_above_cap": is_above_cap(state),
+        "linked": None if state.linked is None else {key: state.linked.get(key) for key in ("cards", "cards_max")},
+        "auto_s": _whole(state.auto.at_s - now_s) if state.auto is not None and state.auto.at_s else None,
         "jobs": [_job(state, job) for job in state.jobs if job.get("state") not in ENDED],
         "ready": len(ready),
         "chosen": len(state.chosen),

@@ -27,7 +27,7 @@ NEVER_AT_A_TERMINAL = {
         "schema-too-new", "backup-refused", "restarted", "dns-sd-unavailable", "terminal-silent",
     },
     "administrators and the API": {
-        "bad-amount", "bad-name", "credential-moved", "card-taken", "idempotency-key-needed", "job-not-claimed", "link-spent",
+        "bad-amount", "bad-name", "credential-moved", "idempotency-key-needed", "job-not-claimed", "link-spent",
         "locator-taken", "name-taken", "no-mail-address", "password-refused", "pin-refused", "pin-taken",
         "pins-exhausted", "pot-unknown", "profile-unknown", "reason-needed", "bad-count", "job-not-uncertain", "setup-done",
         "last-admin",

@@ -7,10 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.devices.readers.reading import DEBOUNCE_S, RAW_CHARS_MAX, Debounce, Read, is_plausible
+from daemon.devices.readers.reading import (
+    DEBOUNCE_S,
+    RAW_CHARS_MAX,
+    Debounce,
+    Read,
+    ReaderState,
+    ReaderStatus,
+    is_plausible,
+)
 from daemon.devices.readers.simulated import TAPS_WAITING_MAX, SimulatedReader
 from daemon.kernel.errors import BadInput
 from kiosk import identity
+from kiosk.reader_config import ReaderConfig
 from kiosk.state import Notice, State
 from kiosk.stream import BUFFER_BYTES_MAX, ServerEvent, StreamParser, StreamTooLong
 from kiosk.view import view
@@ -49,7 +58,7 @@ def test_an_identity_is_private_and_reads_back(tmp_path) -> None:
     """Key and files are the owner's alone; what was saved is what is loaded."""
     path, key = enrolled(tmp_path)
     config = identity.load(path)
-    assert (config.terminal_id, config.name, config.screen_port, config.reader) == ("t1", "Copy room", 8633, "simulated")
+    assert (config.terminal_id, config.name, config.screen_port, config.readers) == ("t1", "Copy room", 8633, (ReaderConfig("simulated", "simulated"),))
     assert identity.public_bytes(identity.load_key(config.key_file)) == identity.public_bytes(key)
     assert stat.S_IMODE(config.key_file.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -72,7 +81,7 @@ def test_a_broken_config_names_every_problem(tmp_path) -> None:
     with pytest.raises(BadInput) as caught:
         identity.load(path)
     details = caught.value.data["details"]
-    assert {(item["key"], item["line"] > 0) for item in details} == {("daemon.url", True), ("screen.host", True), ("reader.kind", True)}
+    assert {(item["key"], item["line"] > 0) for item in details} == {("daemon.url", True), ("screen.host", True), ("readers.kind", True)}
 
 
 @pytest.mark.parametrize("text", ["", "[daemon]\nurl = 5\n", "nonsense", "[surprise]\na = 1\n"])
@@ -119,10 +128,13 @@ async def test_a_simulated_reader_drops_nonsense_and_floods() -> None:
     assert not reader.tap("x" * (RAW_CHARS_MAX + 1))
     assert [reader.tap(f"card{n}") for n in range(TAPS_WAITING_MAX + 1)] == [True] * TAPS_WAITING_MAX + [False]
     async with asyncio.timeout(1):
-        async for read in reader.reads():
-            assert read == Read("simulated", "card0")
-            assert "card0" not in repr(read)
-            break
+        heard = []
+        async for event in reader.events():
+            heard.append(event)
+            if len(heard) == 2:
+                break
+    assert heard == [ReaderStatus("simulated", "simulated", ReaderState.READY, model="Simulated reader"), Read("simulated", "card0")]
+    assert "card0" not in repr(heard)
 
 
 def test_a_resting_card_is_one_tap() -> None:

@@ -41,7 +41,7 @@ TERMINAL = Terminal(
     policy="card+password",
     languages=("en", "de", "ar"),
     home_language="en",
-    reader="simulated",
+    readers=({"name": "desk", "kind": "simulated", "state": "ready", "code": ""},),
     printers=PRINTERS,
 )
 

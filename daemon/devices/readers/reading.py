@@ -17,6 +17,8 @@ RAW_CHARS_MAX = 512
 """No badge frame is longer; longer ones are dropped unread."""
 DEBOUNCE_S = 1.0
 """The same card again within this is one tap: people rest badges on readers."""
+SEEN_MAX = 8
+"""Cards remembered for that; nobody holds more at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +96,19 @@ def is_plausible(raw: str) -> bool:
 
 @dataclass(slots=True)
 class Debounce:
-    """Tells a second tap from a card that is still there, by reader and number."""
+    """Tells a second tap from a card that is still there, by reader and number: seconds of quiet make it new.
 
-    last: Read | None = None
-    last_s: float = 0.0
+    Two cards in one pocket that a reader reports in turn are one tap each, however long they stay.
+    """
+
+    quiet_s: float = DEBOUNCE_S
+    _seen_s: dict[Read, float] = field(default_factory=dict, repr=False)
 
     def is_new(self, read: Read, now_s: float) -> bool:
-        """True when `read` is another card, or the same after `DEBOUNCE_S` of quiet."""
-        fresh = read != self.last or now_s - self.last_s >= DEBOUNCE_S
-        self.last, self.last_s = read, now_s
+        """True when `read` was not seen within the last `quiet_s`; seeing it again makes it wait anew."""
+        known = {one: at_s for one, at_s in self._seen_s.items() if now_s - at_s < self.quiet_s}
+        fresh = read not in known
+        known.pop(read, None)
+        known[read] = now_s
+        self._seen_s = dict(list(known.items())[-SEEN_MAX:])
         return fresh

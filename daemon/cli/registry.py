@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from daemon.cli import accounts, card_formats, config, house, jobs, kiosk, ledger, people, printers, terminals
+from daemon.cli import accounts, card_formats, config, house, jobs, kiosk, ledger, people, printers, probe, terminals
 
 NOUNS = {
     "config": "Check and show the configuration.",
@@ -21,6 +21,7 @@ COMMANDS = (
     *config.COMMANDS,
     *people.COMMANDS,
     *printers.COMMANDS,
+    *probe.COMMANDS,
     *terminals.COMMANDS,
     *kiosk.COMMANDS,
     *card_formats.COMMANDS,

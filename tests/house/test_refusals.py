@@ -44,6 +44,7 @@ NEVER_AT_A_TERMINAL = {
     "between the daemon's own parts": {
         "delivery-settled", "mail-refused", "mail-unavailable", "ledger:resolved", "ledger:unknown-reservation",
     },
+    "operators who ask a device": {"snmp-denied", "snmp-no-answer"},
     "a picture that is simply not shown": {"no-preview", "documents-unavailable"},
 }  # fmt: skip
 """Codes without words on the terminal, by the reason why."""

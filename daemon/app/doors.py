@@ -166,7 +166,7 @@ def terminal_services(parts: Parts, verbs: Verbs, feed: EventFeed) -> TerminalSe
         prices=parts.prices,
         printers=parts.printers,
         converter=verbs.converter,
-        policy=KioskPolicy(preview=kiosk.preview, card_cost_cap=kiosk.card_cost_cap),
+        policy=KioskPolicy(preview=kiosk.preview, card_cost_cap=kiosk.card_cost_cap, cards=parts.cards.rules),
         look=verbs.looks.soon,
     )
     cards = parts.settings.cards
@@ -183,6 +183,8 @@ def terminal_services(parts: Parts, verbs: Verbs, feed: EventFeed) -> TerminalSe
         screen=ScreenLimits(
             kiosk.idle_s, kiosk.countdown_s, kiosk.languages, link=cards.self_enrolment, mailed_code=cards.mailed_code
         ),
+        cards=parts.cards.desk,
+        people=parts.people,
     )
 
 

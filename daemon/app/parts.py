@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from daemon.accounting.allowance import Profile
 from daemon.accounting.books import Books
 from daemon.accounting.grant_store import GrantStore
 from daemon.accounting.store import LedgerStore
 from daemon.accounting.tariff_store import TariffStore
-from daemon.app.mail import HOUSE, open_mail
+from daemon.app import policies
+from daemon.app.card_parts import CardGround, CardParts, card_parts
+from daemon.app.mail import open_mail
 from daemon.app.terminal_parts import TerminalCare, terminal_care
-from daemon.auth import keys, lockout, tls
-from daemon.auth.credentials import CredentialRules, Credentials
+from daemon.auth import keys, tls
+from daemon.auth.credentials import Credentials
 from daemon.auth.keys import SecretBox
 from daemon.auth.passwords import Passwords
 from daemon.auth.service import SignIn
@@ -28,14 +30,13 @@ from daemon.db.database import Database
 from daemon.devices.store import PrinterStore
 from daemon.devices.targets import parse_networks
 from daemon.jobs.delivery_store import DeliveryStore
-from daemon.jobs.queues import Believes, QueueRule
 from daemon.jobs.spool import Spool
 from daemon.jobs.store import JobStore
 from daemon.people.names import normalise
 from daemon.people.store import PeopleStore
 from daemon.workflows.book_check import BookCheck
 from daemon.workflows.grants import Grants
-from daemon.workflows.house import House, ReleasePolicy, UncertainPolicy
+from daemon.workflows.house import House
 from daemon.workflows.people import PeopleDesk, PeopleRules
 from daemon.workflows.price import Prices
 from daemon.workflows.printers import Printers
@@ -90,6 +91,7 @@ class Parts:
     people: PeopleDesk
     people_store: PeopleStore
     auth_store: AuthStore
+    cards: CardParts
     credentials: Credentials
     passwords: Passwords
     sessions: Sessions
@@ -193,6 +195,7 @@ def _on(ground: _Ground, sender: Sender | None) -> Parts:
     people.grant_with(grants.for_id)
     sessions = _sessions(ground)
     terminals = _terminals(ground, terminal_store)
+    cards = _cards(ground, sessions, people)
     return Parts(
         settings=ground.settings,
         clock=ground.clock,
@@ -210,10 +213,11 @@ def _on(ground: _Ground, sender: Sender | None) -> Parts:
         people=people,
         people_store=people.store,
         auth_store=ground.auth_store,
+        cards=cards,
         credentials=credentials,
         passwords=ground.passwords,
         sessions=sessions,
-        sign_in=_sign_in(ground, sessions),
+        sign_in=_sign_in(ground, sessions, cards),
         terminals=terminals,
         terminal_store=terminal_store,
         terminal_care=terminal_care(
@@ -242,7 +246,7 @@ def _credentials(ground: _Ground) -> Credentials:
         clock=ground.clock,
         dice=ground.dice,
         base_url=link_base(ground.settings),
-        rules=_credential_rules(ground.settings),
+        rules=policies.credential_rules(ground.settings),
     )
 
 
@@ -269,19 +273,33 @@ def _sessions(ground: _Ground) -> Sessions:
     return Sessions(ground.db, SessionStore(ground.db), clock=ground.clock, dice=ground.dice, times=times)
 
 
-def _sign_in(ground: _Ground, sessions: Sessions) -> SignIn:
+def _cards(ground: _Ground, sessions: Sessions, people: PeopleDesk) -> CardParts:
+    below = CardGround(
+        settings=ground.settings,
+        clock=ground.clock,
+        dice=ground.dice,
+        db=ground.db,
+        ring=ground.ring.card,
+        box=ground.box,
+        auth_store=ground.auth_store,
+        mailer=ground.outbox,
+    )
+    return card_parts(below, sessions=sessions, people=people)
+
+
+def _sign_in(ground: _Ground, sessions: Sessions, cards: CardParts) -> SignIn:
     strip_domains = ground.settings.people.strip_domains
     return SignIn(
         ground.db,
         ground.auth_store,
         sessions,
         passwords=ground.passwords,
-        card_keys=ground.ring.card,
-        box=ground.box,
+        cards=cards.sign_in,
+        tickets=cards.tickets,
         mailer=ground.outbox,
         clock=ground.clock,
         name_of=lambda name: normalise(name, strip_domains=strip_domains),
-        limits=_limits(ground.settings),
+        limits=policies.limits(ground.settings),
     )
 
 
@@ -325,10 +343,10 @@ def _house(ground: _Ground, people: PeopleDesk) -> House:
         people_store=people.store,
         mailer=ground.outbox,
         rates=ground.rates,
-        queues=_rules(settings),
+        queues=policies.queue_rules(settings),
         clock=ground.clock,
         dice=ground.dice,
-        policy=_policy(settings),
+        policy=policies.release_policy(settings),
         daemon_id=settings.server.name,
         code_key=ground.ring.pepper.current.secret,
         document_octets_max=settings.spool.bytes_max,
@@ -341,56 +359,3 @@ def _spool(ground: _Ground) -> Spool:
     state = ground.settings.state_dir
     reserve = ground.settings.spool.reserve_bytes
     return Spool(state / SPOOL_DIR, state / KEYS_DIR / "spool", ground.clock, ground.dice, free_bytes_min=reserve)
-
-
-def _policy(settings: Settings) -> ReleasePolicy:
-    release = settings.release
-    return ReleasePolicy(
-        uncertain=cast("UncertainPolicy", release.uncertain_policy),
-        uncertain_after_s=release.uncertain_after_s,
-        reservation_s=release.reservation_s,
-        status_timeout_s=settings.printers.connect_timeout_s,
-        undo_s=settings.kiosk.undo_s,
-        poll_max_s=release.poll_s,
-        lost_after_s=release.lost_after_s,
-        stopped_timeout_s=release.stopped_timeout_s,
-        job_timeout_s=release.job_timeout_s,
-    )
-
-
-def _rules(settings: Settings) -> dict[str, QueueRule]:
-    return {
-        name: QueueRule(
-            name=name,
-            title=queue.title or name,
-            believes=cast("Believes", queue.rule),
-            hold_s=queue.hold_s,
-            warn_before_s=queue.warn_before_s,
-            auto_release=queue.auto_release,
-            may_create_people=queue.allow_auto_create and settings.people.auto_create,
-        )
-        for name, queue in settings.queues.items()
-    }
-
-
-def _limits(settings: Settings) -> lockout.Limits:
-    rules = settings.sign_in
-    return lockout.Limits(
-        disable_password_at=rules.lock_after,
-        disable_keypad_at=rules.keypad_lock_after,
-        source_failures_max=rules.terminal_failures_max,
-        source_pause_s=rules.terminal_pause_s,
-        house_people_max=rules.global_failures_max,
-    )
-
-
-def _credential_rules(settings: Settings) -> CredentialRules:
-    rules = settings.sign_in
-    return CredentialRules(
-        password_chars_min=rules.password_length_min,
-        keypad_allowed=rules.keypad_password,
-        keypad_digits_min=rules.keypad_length_min,
-        pin_digits=settings.people.pin_digits,
-        link_s=rules.link_s,
-        house_names=(HOUSE, settings.server.name, *settings.server.names, settings.people.site),
-    )

@@ -1,18 +1,19 @@
-"""Card numbers as keyed hashes: the number space is small enough to try, the key is not. Nothing else is kept."""
+"""Card numbers as keyed hashes: the number space is small enough to try, the key is not.
+
+What is hashed is the canonical form of a read by its card format (bytes that name their form, never an integer).
+"""
 
 from __future__ import annotations
 
 import hmac
 from typing import TYPE_CHECKING
 
-from daemon.auth import cards
-
 if TYPE_CHECKING:
     from daemon.auth.keys import KeyRing
 
 
 class CardHashes:
-    """HMAC-SHA-256 of normalised numbers under the card keys."""
+    """HMAC-SHA-256 of canonical forms under the card keys."""
 
     def __init__(self, ring: KeyRing) -> None:
         self._ring = ring
@@ -22,19 +23,19 @@ class CardHashes:
         """The key new cards are stored under."""
         return self._ring.current.key_id
 
-    def of(self, raw: str) -> tuple[bytes, str]:
-        """(keyed hash, key id) of a raw read, for storing a card.
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        """Every key still held, newest first."""
+        return tuple(key.key_id for key in self._ring.all)
 
-        Raises:
-            cards.CardUnreadable: it is no card number.
-        """
-        number = cards.hashed_form(cards.normalise(raw))
-        return hmac.digest(self._ring.current.secret, number, "sha256"), self._ring.current.key_id
+    def use(self, ring: KeyRing) -> None:
+        """From now on these keys; what was stored under others of them is still found."""
+        self._ring = ring
 
-    def candidates(self, raw: str) -> list[tuple[bytes, str]]:
-        """The same under every key still held, newest first; empty when the read is no card number."""
-        try:
-            number = cards.hashed_form(cards.normalise(raw))
-        except cards.CardUnreadable:
-            return []
-        return [(hmac.digest(key.secret, number, "sha256"), key.key_id) for key in self._ring.all]
+    def of(self, form: bytes) -> tuple[bytes, str]:
+        """(keyed hash, key id) of a canonical form, for storing a card."""
+        return hmac.digest(self._ring.current.secret, form, "sha256"), self._ring.current.key_id
+
+    def candidates(self, form: bytes) -> list[bytes]:
+        """The keyed hash under every key still held, newest first."""
+        return [hmac.digest(key.secret, form, "sha256") for key in self._ring.all]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from daemon.auth.lockout import Attempts
     from daemon.db.unit import Unit
 
-Method = Literal["pin", "card", "card+password", "password"]
+Method = Literal["pin", "card", "card+password", "password", "code"]
 """How a session was opened; the store's words."""
 
 FULL = "password"
@@ -47,7 +47,7 @@ class CardsNotAccepted(Refusal):
 class StepUpNeeded(Refusal):
     """A card alone does not open this; PIN or card with the password does."""
 
-    code = "password-needed"
+    code = "step-up-needed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,35 +79,35 @@ class Subject:
     is_active: bool
     session_epoch: int
     credentials: Mapping[str, Credential]
-
-
-@dataclass(frozen=True, slots=True)
-class CardRow:
-    """A known card."""
-
-    id: int
-    person_id: int
-    key_id: str
-    expires_at_us: int | None
-    blocked_at_us: int | None
+    release_on_tap: bool | None = None
+    """The person's own wish; None follows the site."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What a kiosk session may do with its own jobs (S22: a card alone changes nothing but its own queue)."""
+    """What a kiosk session may do with its own jobs and cards.
+
+    A card alone changes nothing but its own queue (S22). A mailed code proves a mailbox for a moment: enough to print
+    and to link a card, not to change what stays or to take what others left.
+    """
 
     release: bool = True
     delete: bool = True
     change: bool = True
     claim: bool = True
     titles: bool = True
+    link: bool = True
+    prefer: bool = True
+    anywhere: bool = True
+    """Release at printers this terminal does not stand at."""
 
 
 RIGHTS: dict[str, Rights] = {
     "pin": Rights(),
     "card+password": Rights(),
     "password": Rights(),
-    "card": Rights(claim=False, titles=False),
+    "code": Rights(claim=False, prefer=False),
+    "card": Rights(claim=False, titles=False, link=False, prefer=False, anywhere=False),
 }
 
 
@@ -125,11 +125,6 @@ class Session:
     opened_at_us: int
     expires_at_us: int
     absolute_us: int
-
-    @property
-    def rights(self) -> Rights:
-        """What it may do."""
-        return RIGHTS[self.method]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,6 @@ one after the other, so parallel guesses cannot overtake the count.
 
 from __future__ import annotations
 
-import base64
-import json
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -16,11 +14,10 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from daemon.auth import lockout, pins
-from daemon.auth.card_hashes import CardHashes
+from daemon.auth.card_sign_in import SOURCE as TAPS
 from daemon.auth.identity import (
     FULL,
     KEYPAD,
-    CardsNotAccepted,
     Credential,
     Identity,
     Method,
@@ -30,7 +27,6 @@ from daemon.auth.identity import (
     SignInPaused,
     Subject,
 )
-from daemon.auth.keys import SealBroken
 from daemon.auth.passwords import StoredSecret, Verdict
 from daemon.auth.secret_rules import KEYPAD_DIGITS_MAX
 from daemon.auth.turns import Turns
@@ -42,25 +38,23 @@ from daemon.kernel.events import Event
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from daemon.auth.card_sign_in import CardSignIn
     from daemon.auth.identity import Mailer
-    from daemon.auth.keys import KeyRing, SecretBox
     from daemon.auth.passwords import Passwords
     from daemon.auth.sessions import Sessions
     from daemon.auth.store import AuthStore
     from daemon.auth.terminals import Terminal
+    from daemon.auth.tickets import Tickets
     from daemon.db.database import Database
     from daemon.kernel.clock import Clock
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-TICKET_S = 120
-TICKET_CHARS_MAX = 1000
 SECRET_CHARS_MAX = 1024
 LOGIN_CHARS_MAX = 300
 MOVED_TRIES_MAX = 8
 DAY_US = 86_400 * US_PER_S
-_TICKET = "sign-in-ticket"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +78,8 @@ class SignIn:
         sessions: Sessions,
         *,
         passwords: Passwords,
-        card_keys: KeyRing,
-        box: SecretBox,
+        cards: CardSignIn,
+        tickets: Tickets,
         mailer: Mailer,
         clock: Clock,
         name_of: Callable[[str], str],
@@ -95,8 +89,7 @@ class SignIn:
         self._store = store
         self._sessions = sessions
         self._passwords = passwords
-        self._cards = CardHashes(card_keys)
-        self._box = box
+        self._tickets = tickets
         self._mailer = mailer
         self._clock = clock
         self._name_of = name_of
@@ -104,12 +97,16 @@ class SignIn:
         self._throttle = lockout.Throttle(limits)
         self._turns = Turns()
         self._was_sprayed = False
+        self.cards = cards
         self.failures_total: Counter[str] = Counter()
 
     async def start(self) -> None:
         """Remember the failures of the last ten minutes: a restart opens no new tries."""
         since = self._clock.now_us() - lockout.WINDOW_US
         for row in await self._store.failures_since(since):
+            if row["source"].startswith(TAPS):
+                self.cards.remember(int(row["source"].removeprefix(TAPS)), row["at_us"])
+                continue
             person = f"p{row['person_id']}" if row["person_id"] else f"u{row['id']}"
             self._throttle.failed(source=row["source"], person=person, at_us=row["at_us"])
         self._was_sprayed = self._throttle.is_sprayed(self._clock.now_us())
@@ -130,42 +127,9 @@ class SignIn:
             finish=lambda unit, subject: self._sessions.open(unit, subject, terminal_id=terminal.id, method="pin"),
         )
 
-    async def by_card(self, raw: str, *, terminal: Terminal) -> SignedIn | PasswordNeeded:
-        """A tap: by the terminal's policy a session, or a ticket that the password completes.
-
-        Raises:
-            CardsNotAccepted: the policy is none.
-            SignInFailed: unreadable, unknown, blocked, expired, or its person is switched off.
-            SignInPaused: this terminal failed too often.
-        """
-        if terminal.policy == "none":
-            raise CardsNotAccepted("This terminal takes no cards.")
-        via = _at_terminal(terminal, "card", key="")
-        self._let_through(via)
-        now = self._clock.now_us()
-        hashes = self._cards.candidates(raw)
-        row = await self._store.card([value for value, _ in hashes]) if hashes else None
-        subject = await self._store.by_id(row.person_id) if row is not None else None
-        is_good = (
-            row is not None
-            and subject is not None
-            and subject.is_active
-            and row.blocked_at_us is None
-            and (row.expires_at_us is None or now < row.expires_at_us)
-        )
-        if not is_good or row is None or subject is None:
-            await self._failed(Unit(), via, subject=None, credential=None, is_right=False)
-            raise SignInFailed
-        if terminal.policy == "card+password":
-            return PasswordNeeded(self._ticket(subject, terminal, now))
-        unit = Unit()
-        is_old = row.key_id != self._cards.key_id
-        self._store.card_used(
-            unit, card_id=row.id, at_us=now, new_hash=hashes[0][0] if is_old else None, key_id=hashes[0][1]
-        )
-        signed = self._sessions.open(unit, subject, terminal_id=terminal.id, method="card")
-        await self._commit_session(unit)
-        return signed
+    async def by_card(self, raw: str, *, terminal: Terminal, reader: str = "") -> SignedIn | PasswordNeeded:
+        """A tap: `CardSignIn.tap`."""
+        return await self.cards.tap(raw, terminal=terminal, reader=reader)
 
     async def by_ticket(self, ticket: str, secret: str, *, terminal: Terminal) -> SignedIn:
         """The password after a tap.
@@ -173,20 +137,17 @@ class SignIn:
         Raises:
             SignInFailed: as `by_pin`, or the ticket is too old or another terminal's.
         """
-        person_id = self._opened(ticket, terminal)
-        via = _at_terminal(terminal, "card+password", key=f"id:{person_id}")
+        opened = self._tickets.password(ticket, terminal_id=terminal.id)
+        via = _at_terminal(terminal, "card+password", key=f"id:{opened.person_id if opened else None}")
 
         async def find() -> Subject | None:
-            return await self._store.by_id(person_id or 0)
+            return await self._store.by_id(opened.person_id) if opened else None
 
-        return await self._prove(
-            find,
-            secret,
-            via=via,
-            finish=lambda unit, subject: self._sessions.open(
-                unit, subject, terminal_id=terminal.id, method="card+password"
-            ),
-        )
+        def finish(unit: Unit, subject: Subject) -> SignedIn:
+            assert opened is not None
+            return self.cards.prove(unit, subject, opened, terminal_id=terminal.id)
+
+        return await self._prove(find, secret, via=via, finish=finish)
 
     async def basic(self, name: str, password: str, *, peer: str) -> Identity | None:
         """Who that is (HTTP Basic over TLS), by network name or alias and full password; None for every failure."""
@@ -233,14 +194,6 @@ class SignIn:
         """Whether a proof of before still stands: the person is active and nothing was changed or revoked since."""
         subject = await self._store.by_id(person_id)
         return subject is not None and subject.is_active and subject.session_epoch == epoch
-
-    def card_hash(self, raw: str) -> tuple[bytes, str]:
-        """(keyed hash, key id) of a raw read, for storing a card.
-
-        Raises:
-            cards.CardUnreadable: it is no card number.
-        """
-        return self._cards.of(raw)
 
     async def _prove(
         self,
@@ -350,29 +303,10 @@ class SignIn:
         self._store.rehash(unit, person_id=subject.id, old=credential, stored=stored)
         await self._db.commit(unit)
 
-    async def _commit_session(self, unit: Unit) -> None:
-        try:
-            await self._db.commit(unit)
-        except UnitRefused as refused:
-            raise SignInFailed from refused
-
     def _let_through(self, via: _Via) -> None:
         wait = self._throttle.paused_s(source=via.source, now_us=self._clock.now_us())
         if wait:
             raise SignInPaused("Too many failed sign-ins here. Please wait a moment.", retry_after_s=wait)
-
-    def _ticket(self, subject: Subject, terminal: Terminal, now: int) -> str:
-        says = json.dumps([subject.id, terminal.id, now + TICKET_S * US_PER_S]).encode()
-        return base64.urlsafe_b64encode(self._box.seal(says, place=_TICKET)).decode("ascii")
-
-    def _opened(self, ticket: str, terminal: Terminal) -> int | None:
-        try:
-            sealed = base64.urlsafe_b64decode(ticket[:TICKET_CHARS_MAX].encode("ascii"))
-            person_id, terminal_id, until = json.loads(self._box.open(sealed, place=_TICKET))
-        except (SealBroken, ValueError):
-            return None
-        is_good = terminal_id == terminal.id and self._clock.now_us() < until
-        return int(person_id) if is_good else None
 
 
 def identity_of(subject: Subject) -> Identity:

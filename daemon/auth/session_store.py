@@ -54,12 +54,13 @@ class SessionStore:
         opened_at_us: int,
         expires_at_us: int,
         absolute_us: int,
+        card_id: int | None = None,
     ) -> None:
         """Append a session; refused as `sign-in-failed` when the person was switched off or changed meanwhile."""
         unit.add(
             """INSERT INTO session(hash, person_id, terminal_id, method, epoch, opened_at_us, expires_at_us,
-                                   absolute_us)
-               SELECT :hash, id, :terminal, :method, session_epoch, :opened, :expires, :absolute FROM person
+                                   absolute_us, card_id)
+               SELECT :hash, id, :terminal, :method, session_epoch, :opened, :expires, :absolute, :card FROM person
                 WHERE id=:person AND is_active=1 AND removed_at_us IS NULL AND session_epoch=:epoch""",
             rows=1,
             refusal="sign-in-failed",
@@ -71,6 +72,7 @@ class SessionStore:
             opened=opened_at_us,
             expires=expires_at_us,
             absolute=absolute_us,
+            card=card_id,
         )
 
     def end_at_terminal(self, unit: Unit, *, terminal_id: int, at_us: int) -> None:

@@ -47,8 +47,13 @@ class Sessions:
         self._dice = dice
         self._times = times or SessionTimes()
 
-    def open(self, unit: Unit, subject: Subject, *, terminal_id: int | None, method: Method) -> SignedIn:
-        """Append a new session to the unit that proves it; at a terminal it replaces the one before."""
+    def open(
+        self, unit: Unit, subject: Subject, *, terminal_id: int | None, method: Method, card_id: int | None = None
+    ) -> SignedIn:
+        """Append a new session to the unit that proves it; at a terminal it replaces the one before.
+
+        `card_id`: the card that took part; the session ends with it.
+        """
         now = self._clock.now_us()
         token = new_token(self._dice, TOKEN_PREFIX)
         absolute = now + self._times.absolute_s * US_PER_S
@@ -75,6 +80,7 @@ class Sessions:
             opened_at_us=now,
             expires_at_us=session.expires_at_us,
             absolute_us=absolute,
+            card_id=card_id,
         )
         where = subject.public_id if terminal_id is None else terminal_subject(terminal_id)
         unit.event(Event("session.opened", where, subject.id), now)

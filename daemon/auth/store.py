@@ -1,10 +1,10 @@
-"""Credential, card and failure rows: reads, and the statements the service appends to its units."""
+"""Credential and failure rows: reads, and the statements the service appends to its units."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from daemon.auth.identity import CardRow, Credential, Subject
+from daemon.auth.identity import Credential, Subject
 from daemon.auth.lockout import Attempts
 
 if TYPE_CHECKING:
@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from daemon.db.database import Database
     from daemon.db.unit import Row, Unit
 
-_SUBJECT = """SELECT p.id, p.public_id, p.name, p.display_name, p.email, p.language, p.site, coalesce(p.pin,'') AS pin,
-  p.is_active, p.session_epoch, c.kind, c.hash, c.key_id, c.failures, c.last_failure_us, c.locked_until_us,
-  c.is_disabled, c.changed_at_us
+SUBJECT_COLUMNS = """p.id, p.public_id, p.name, p.display_name, p.email, p.language, p.site,
+  coalesce(p.pin,'') AS pin, p.is_active, p.session_epoch, p.release_on_tap, c.kind, c.hash, c.key_id, c.failures,
+  c.last_failure_us, c.locked_until_us, c.is_disabled, c.changed_at_us"""
+"""Of a person `p` and each of their credentials `c`, for `subject_of`."""
+_SUBJECT = f"""SELECT {SUBJECT_COLUMNS}
   FROM person p LEFT JOIN credential c ON c.person_id=p.id WHERE p.removed_at_us IS NULL AND """
 
 _COUNTERS = "failures=:failures, last_failure_us=:last, locked_until_us=:until, is_disabled=:disabled"
@@ -29,11 +31,11 @@ class AuthStore:
     # ----- reads -----
     async def by_pin(self, pin: str) -> Subject | None:
         """The person with this PIN, active or not."""
-        return _subject(await self._db.read(_SUBJECT + "p.pin=:pin", pin=pin))
+        return subject_of(await self._db.read(_SUBJECT + "p.pin=:pin", pin=pin))
 
     async def by_name(self, name: str) -> Subject | None:
         """The person with this normalised network name or alias."""
-        return _subject(
+        return subject_of(
             await self._db.read(
                 _SUBJECT
                 + """p.id=coalesce((SELECT id FROM person WHERE name=:name),
@@ -45,11 +47,11 @@ class AuthStore:
     async def by_mail(self, address: str) -> Subject | None:
         """The one person with this mail address, in any letter case; None when several share it."""
         rows = await self._db.read(_SUBJECT + "p.email<>'' AND lower(p.email)=:email", email=address.lower())
-        return _subject(rows) if len({row["id"] for row in rows}) == 1 else None
+        return subject_of(rows) if len({row["id"] for row in rows}) == 1 else None
 
     async def by_id(self, person_id: int) -> Subject | None:
         """The person with this row id."""
-        return _subject(await self._db.read(_SUBJECT + "p.id=:id", id=person_id))
+        return subject_of(await self._db.read(_SUBJECT + "p.id=:id", id=person_id))
 
     async def pin_count(self, *, length: int) -> int:
         """How many PINs of this length were given out."""
@@ -59,16 +61,6 @@ class AuthStore:
     async def has_pin(self, pin: str) -> bool:
         """Whether somebody, removed or not, has this PIN."""
         return await self._db.read_one("SELECT 1 AS one FROM person WHERE pin=:pin", pin=pin) is not None
-
-    async def card(self, hashes: list[bytes]) -> CardRow | None:
-        """The card with one of these keyed hashes (one per key that is still held)."""
-        for value in hashes:
-            row = await self._db.read_one(
-                "SELECT id, person_id, key_id, expires_at_us, blocked_at_us FROM card WHERE hash=:hash", hash=value
-            )
-            if row is not None:
-                return CardRow(**dict(row))
-        return None
 
     async def roles(self, person_id: int) -> list[tuple[str, str]]:
         """(role, site) pairs granted to the person."""
@@ -149,7 +141,7 @@ class AuthStore:
         )
 
     def void_sessions(self, unit: Unit, *, person_id: int, at_us: int) -> None:
-        """Append the end of everything the person has open: sessions, mailed links, and the epoch."""
+        """Append the end of everything the person has open: sessions, links, codes, a card's proof for today."""
         unit.add("UPDATE person SET session_epoch=session_epoch+1 WHERE id=:id", rows=1, id=person_id)
         unit.add(
             "UPDATE session SET ended_at_us=:at WHERE person_id=:id AND ended_at_us IS NULL", at=at_us, id=person_id
@@ -157,6 +149,10 @@ class AuthStore:
         unit.add(
             "UPDATE mailed_token SET used_at_us=:at WHERE person_id=:id AND used_at_us IS NULL", at=at_us, id=person_id
         )
+        unit.add(
+            "UPDATE sign_in_code SET used_at_us=:at WHERE person_id=:id AND used_at_us IS NULL", at=at_us, id=person_id
+        )
+        unit.add("DELETE FROM card_proof WHERE card_id IN (SELECT id FROM card WHERE person_id=:id)", id=person_id)
 
     def add_failure(
         self, unit: Unit, *, at_us: int, source: str, method: str, terminal_id: int | None, person_id: int | None
@@ -176,42 +172,17 @@ class AuthStore:
         """Append what lists show: this terminal rests until then."""
         unit.add("UPDATE terminal SET paused_until_us=:until WHERE id=:id", until=until_us, id=terminal_id)
 
-    def card_used(self, unit: Unit, *, card_id: int, at_us: int, new_hash: bytes | None, key_id: str) -> None:
-        """Append the use of a card; with `new_hash` it moves to the key now in use."""
-        unit.add("UPDATE card SET last_used_at_us=:at WHERE id=:id", at=at_us, id=card_id)
-        if new_hash is not None:
-            unit.add("UPDATE card SET hash=:hash, key_id=:key WHERE id=:id", hash=new_hash, key=key_id, id=card_id)
-
-    def add_card(
-        self,
-        unit: Unit,
-        *,
-        public_id: str,
-        person_id: int,
-        value: bytes,
-        key_id: str,
-        label: str,
-        at_us: int,
-        expires_at_us: int | None,
-    ) -> None:
-        """Append a card; refused as `card-taken` when somebody has it."""
-        unit.add(
-            """INSERT INTO card(public_id, person_id, hash, key_id, label, created_at_us, expires_at_us)
-               VALUES(:public, :person, :hash, :key, :label, :at, :expires)""",
-            refusal="card-taken",
-            public=public_id, person=person_id, hash=value, key=key_id, label=label, at=at_us, expires=expires_at_us,
-        )  # fmt: skip
-
     def prune(self, unit: Unit, *, before_us: int) -> None:
         """Append the removal of failures, sessions and links that ended before `before_us`."""
         unit.add("DELETE FROM sign_in_failure WHERE at_us<:before", before=before_us)
         unit.add("DELETE FROM session WHERE absolute_us<:before OR ended_at_us<:before", before=before_us)
         unit.add("DELETE FROM mailed_token WHERE expires_at_us<:before OR used_at_us<:before", before=before_us)
         unit.add("DELETE FROM terminal_code WHERE expires_at_us<:before", before=before_us)
+        unit.add("DELETE FROM sign_in_code WHERE expires_at_us<:before", before=before_us)
 
 
-def _subject(rows: list[Row]) -> Subject | None:
-    """One person from one row per credential."""
+def subject_of(rows: list[Row]) -> Subject | None:
+    """One person from one row per credential; None from no rows."""
     if not rows:
         return None
     first: dict[str, Any] = dict(rows[0])
@@ -227,6 +198,7 @@ def _subject(rows: list[Row]) -> Subject | None:
         pin=first["pin"],
         is_active=bool(first["is_active"]),
         session_epoch=first["session_epoch"],
+        release_on_tap=None if first["release_on_tap"] is None else bool(first["release_on_tap"]),
         credentials=credentials,
     )
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LANGUAGES = ("en", "de", "fr", "es")
 DEFAULT_LANGUAGE = "en"
 VALUE_CHARS_MAX = 500
-SHORTENED = {"title": 80, "where": 80, "person": 80, "why": 300}
+SHORTENED = {"title": 80, "where": 80, "person": 80, "why": 300, "label": 70}
 """Characters of what people typed that a mail repeats."""
 TIMES = {"held_until_us": "until", "decide_at_us": "until", "expires_at_us": "until", "at_us": "at"}
 """Which fact is written as which time."""

@@ -27,6 +27,8 @@ class Person:
     created_at_us: int
     last_submitted_at_us: int | None
     last_released_at_us: int | None
+    release_on_tap: bool | None = None
+    """Whether a tap begins to print everything that waits; None follows the site."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,14 @@ PAGE_MAX = 500
 """Rows of one listing; the caller pages with `after_id`."""
 
 _COLUMNS = """id, public_id, name, display_name, email, is_active, coalesce(pin,'') AS pin, profile, site, language,
-  origin, session_epoch, created_at_us, last_submitted_at_us, last_released_at_us"""
+  origin, session_epoch, created_at_us, last_submitted_at_us, last_released_at_us, release_on_tap"""
 _LIVING = "removed_at_us IS NULL"
 
 
 def _person(row: Row) -> Person:
     values = {key: row[key] for key in Person.__slots__}
     values["is_active"] = bool(values["is_active"])
+    values["release_on_tap"] = None if values["release_on_tap"] is None else bool(values["release_on_tap"])
     return Person(**values)
 
 
@@ -111,6 +112,11 @@ class PeopleStore:
             refusal="last-admin",
             role=role,
         )
+
+    def set_release_on_tap(self, unit: Unit, person: Person, wish: bool | None) -> None:
+        """Append what the person wishes for their taps; None follows the site."""
+        value = None if wish is None else int(wish)
+        unit.add("UPDATE person SET release_on_tap=:wish WHERE id=:id", rows=1, wish=value, id=person.id)
 
     def set_profile(self, unit: Unit, person: Person, profile: str) -> None:
         """Append another profile."""

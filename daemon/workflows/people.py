@@ -210,6 +210,19 @@ class PeopleDesk:
         await self._db.commit(unit)
         return await self.find(person.public_id)
 
+    async def wish(self, person: Person, *, release_on_tap: bool | None, actor: str) -> Person:
+        """Whether a tap of this person begins to print everything that waits; None follows the site."""
+        if person.release_on_tap == release_on_tap:
+            return person
+        now = self._clock.now_us()
+        unit = Unit()
+        self.store.set_release_on_tap(unit, person, release_on_tap)
+        unit.event(Event("user.changed", person.public_id, person.id), now)
+        detail: dict[str, object] = {"release_on_tap": release_on_tap}
+        unit.audit(actor=actor, action="user.changed", subject=person.public_id, detail=detail, at_us=now)
+        await self._db.commit(unit)
+        return await self.find(person.public_id)
+
     async def disable(self, person: Person, *, actor: str) -> Person:
         """Nobody signs in as this person any more; every session, stream and mailed link ends now."""
         return await self._switch(person, is_active=False, actor=actor)

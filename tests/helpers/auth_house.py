@@ -6,6 +6,11 @@ import contextlib
 from dataclasses import dataclass, field
 
 from daemon.auth import keys, lockout
+from daemon.auth.card_hashes import CardHashes
+from daemon.auth.card_reads import CardReads
+from daemon.auth.card_rules import CardRules
+from daemon.auth.card_sign_in import CardSignIn
+from daemon.auth.card_store import CardStore, NewCard
 from daemon.auth.credentials import CredentialRules, Credentials
 from daemon.auth.passwords import Passwords
 from daemon.auth.service import SignIn
@@ -14,6 +19,7 @@ from daemon.auth.sessions import Sessions, SessionTimes
 from daemon.auth.store import AuthStore
 from daemon.auth.terminal_store import Terminal, TerminalStore
 from daemon.auth.terminals import Terminals
+from daemon.auth.tickets import Tickets
 from daemon.auth.token_store import TokenStore
 from daemon.auth.tokens import Tokens
 from daemon.db.database import Database
@@ -72,6 +78,7 @@ class AuthHouse:
         *,
         mail=None,
         rules=None,
+        cards=None,
         limits=None,
         times=None,
         memory_kib=FAST_KIB,
@@ -85,8 +92,15 @@ class AuthHouse:
         self.store = AuthStore(db)
         self.passwords = Passwords(ring.pepper, memory_kib=memory_kib)
         self.sessions = Sessions(db, SessionStore(db), clock=clock, dice=self.dice, times=times or SessionTimes())
+        self.cards = CardStore(db)
+        self.hashes = CardHashes(ring.card)
+        self.tickets = Tickets(self.box, clock)
+        self.card_sign_in = CardSignIn(
+            db, self.cards, self.store, self.sessions, hashes=self.hashes, reads=CardReads(), tickets=self.tickets,
+            box=self.box, rules=cards or CardRules(), clock=clock,
+        )  # fmt: skip
         self.sign_in = SignIn(
-            db, self.store, self.sessions, passwords=self.passwords, card_keys=ring.card, box=self.box,
+            db, self.store, self.sessions, passwords=self.passwords, cards=self.card_sign_in, tickets=self.tickets,
             mailer=self.mail, clock=clock, name_of=normalise, limits=limits or lockout.HOUSE_LIMITS,
         )  # fmt: skip
         self.terminals = Terminals(
@@ -122,14 +136,19 @@ class AuthHouse:
         row = await self.db.read_one("SELECT id FROM person WHERE name=:n", n=name)
         return row["id"]
 
-    async def add_card(self, person_id, raw, *, expires_at_us=None) -> None:
-        value, key_id = self.sign_in.card_hash(raw)
-        unit = Unit()
-        self.store.add_card(
-            unit, public_id=new_id(self.dice), person_id=person_id, value=value, key_id=key_id, label="", at_us=1,
+    async def add_card(self, person_id, raw, *, expires_at_us=None, label="") -> str:
+        public_id = new_id(self.dice)
+        form = self.card_sign_in.reads.form(raw, "")
+        value, key_id = self.hashes.of(form)
+        new = NewCard(
+            public_id=public_id, person_id=person_id, value=value, key_id=key_id, format="default", label=label,
+            sealed=self.card_sign_in.seal_read(raw, card_id=public_id), created_by="test", at_us=1,
             expires_at_us=expires_at_us,
         )  # fmt: skip
+        unit = Unit()
+        self.cards.insert(unit, new, hashes=self.hashes.candidates(form), most=100)
         await self.db.commit(unit)
+        return public_id
 
     async def add_printer(self, name="p1") -> str:
         public_id = new_id(self.dice)

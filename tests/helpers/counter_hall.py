@@ -12,6 +12,7 @@ from daemon.notices.feed import EventFeed
 from daemon.system import SystemClock
 from daemon.web.https import WebServer, listen_tcp
 from daemon.web.terminal.routes import create_terminal_api
+from daemon.workflows.card_desk import CardDraft
 from kiosk import identity
 from kiosk.enrolment import enrol
 from kiosk.link import DaemonLink
@@ -52,18 +53,10 @@ class Hall:
         async with link:
             yield link
 
-    async def add_card(self, person, raw):
-        """Register a card."""
-        from daemon.db.unit import Unit
-        from daemon.kernel.ids import new_id
-
-        value, key_id = self.parts.sign_in.card_hash(raw)
-        unit = Unit()
-        self.parts.auth_store.add_card(
-            unit, public_id=new_id(self.parts.dice), person_id=person.id, value=value, key_id=key_id, label="",
-            at_us=self.parts.clock.now_us(), expires_at_us=None,
-        )  # fmt: skip
-        await self.parts.db.commit(unit)
+    async def add_card(self, person, raw, **draft):
+        """Register a card; its id."""
+        made = await self.parts.cards.desk.enrol(person, CardDraft(raw, **draft), by="local:0", how="desk")
+        return made.card.public_id
 
 
 @contextlib.asynccontextmanager

@@ -28,6 +28,7 @@ NEVER_AT_A_TERMINAL = {
     },
     "administrators and the API": {
         "bad-amount", "bad-name", "credential-moved", "idempotency-key-needed", "job-not-claimed", "link-spent",
+        "card-expiry-past", "card-not-found",
         "locator-taken", "name-taken", "no-mail-address", "password-refused", "pin-refused", "pin-taken",
         "pins-exhausted", "pot-unknown", "profile-unknown", "reason-needed", "bad-count", "job-not-uncertain", "setup-done",
         "last-admin",

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from daemon.auth import keys, lockout, permissions
+from daemon.auth.cards import CardUnreadable
 from daemon.auth.credentials import CredentialRules, LinkSpent, NoMailAddress
 from daemon.auth.identity import CardsNotAccepted, PasswordNeeded, SessionEnded, SignInFailed, SignInPaused
 from daemon.auth.passwords import MEMORY_KIB
@@ -260,11 +261,9 @@ async def test_cards_follow_the_terminals_policy(house, tmp_path):
     ]
     signed = await house.sign_in.by_card("04:a2:24:b1:c2:d3:80\r\n", terminal=card)
     assert signed.session.method == "card"
-    assert (signed.session.rights.release, signed.session.rights.claim, signed.session.rights.titles) == (
-        True,
-        False,
-        False,
-    )
+    rights = house.card_sign_in.rules.rights(signed.session.method)
+    assert (rights.release, rights.delete, rights.change) == (True, True, True)
+    assert (rights.claim, rights.titles, rights.link, rights.prefer, rights.anywhere) == (False,) * 5
     needed = await house.sign_in.by_card("04a224b1c2d380", terminal=both)
     assert isinstance(needed, PasswordNeeded)
     with pytest.raises(CardsNotAccepted):
@@ -286,7 +285,7 @@ async def test_cards_follow_the_terminals_policy(house, tmp_path):
 
 
 async def test_bad_cards_all_fail_alike(house):
-    """Unknown, unreadable, expired, blocked, and a card of somebody switched off."""
+    """Unknown, expired, blocked, and a card of somebody switched off; what is no card says so."""
     terminal = await house.add_terminal(policy="card")
     anna = await house.add_person("anna")
     off = await house.add_person("off", active=False)
@@ -297,9 +296,16 @@ async def test_bad_cards_all_fail_alike(house):
     unit = Unit()
     unit.add(unit_sql)
     await house.db.commit(unit)
-    for raw in ("11112222", "33334444", "55556666", "99999999", "not a card", "", "0" * 300):
+    for raw in ("11112222", "33334444", "55556666", "99999999"):
         with pytest.raises(SignInFailed):
             await house.sign_in.by_card(raw, terminal=terminal)
+    for raw in ("not a card", "", "0" * 300, "1" * 65536, "1234\x1b[2J5678", "<script>alert(1)</script>"):
+        with pytest.raises(CardUnreadable) as refused:
+            await house.sign_in.by_card(raw, terminal=terminal)
+        assert raw not in str(refused.value) or not raw
+    counted = house.card_sign_in.taps_total
+    assert (counted["expired"], counted["blocked"], counted["disabled"], counted["unknown"]) == (1, 1, 1, 1)
+    assert counted["unreadable"] == 6
 
 
 async def test_cards_move_to_the_new_key_on_use(house, tmp_path):

@@ -20,6 +20,11 @@ FACTS = {
     "account-disabled": {"state": "disabled", "at_us": AT, "where": "door"},
     "password-link": {"url": "https://x/#t=a", "code": "a", "expires_at_us": AT},
     "password-changed": {"at_us": AT},
+    "card-added": {"label": "Blue fob", "at_us": AT, "where": "door"},
+    "card-blocked": {"label": "Blue fob", "at_us": AT},
+    "card-unblocked": {"label": "Blue fob", "at_us": AT},
+    "card-removed": {"label": "Blue fob", "at_us": AT},
+    "sign-in-code": {"code": "12345678", "where": "door", "expires_at_us": AT},
 }
 
 

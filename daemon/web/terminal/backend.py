@@ -58,6 +58,14 @@ class Backend(Protocol):
         """
         ...
 
+    async def cost_cap(self, session: Session) -> Amount | None:
+        """The most this session may release at once; None without a cap."""
+        ...
+
+    async def printer_of_reader(self, terminal: Terminal, reader: str) -> str:
+        """The printer that a tap on this reader means; empty when it means none in particular."""
+        ...
+
     async def delete(self, session: Session, job_ids: Sequence[str]) -> int:
         """Delete held jobs; until when (microseconds UTC) they can be brought back."""
         ...

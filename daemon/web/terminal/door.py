@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from daemon.notices.feed import EventFeed
     from daemon.web.terminal.backend import Backend
     from daemon.web.terminal.printer_news import PrinterNews
+    from daemon.workflows.card_desk import CardDesk
+    from daemon.workflows.people import PeopleDesk
 
 log = structlog.get_logger(__name__)
 
@@ -68,6 +70,8 @@ class TerminalServices:
     backend: Backend
     clock: Clock
     screen: ScreenLimits
+    cards: CardDesk
+    people: PeopleDesk
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,14 @@ class Fields:
             return ""
         return value
 
+    def flag(self, key: str) -> bool:
+        """True or false."""
+        value = self._value.get(key)
+        if not isinstance(value, bool):
+            self._wrong(key, "must be true or false")
+            return False
+        return value
+
     def ids(self, key: str) -> tuple[str, ...]:
         """1 to 200 ids, each once, in the order given."""
         value = self._value.get(key)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from daemon.auth.card_rules import CardRules
+from daemon.auth.identity import StepUpNeeded
 from daemon.jobs.lifecycle import FINAL
 from daemon.kernel.errors import Forbidden, NotFound, Refusal
 from daemon.kernel.money import Amount, parse_amount
@@ -59,6 +61,7 @@ class KioskPolicy:
 
     preview: bool = False
     card_cost_cap: str = ""
+    cards: CardRules = field(default_factory=CardRules)
 
 
 class HouseBackend:
@@ -125,7 +128,7 @@ class HouseBackend:
         person_id = session.person_id
         place = asyncio.gather(
             self._person(session),
-            self._printer(terminal, printer_id),
+            self._printer(session, terminal, printer_id),
             self.printers(terminal),
             self._prices.volume(person_id),
             self._house.ledger.accounts(person_id),
@@ -135,6 +138,7 @@ class HouseBackend:
             self._jobs.list(which="all", states=RUNNING, person_id=person_id, limit=LISTED_MAX),
         )
         (person, printer, printers, volume, accounts), (waiting, running) = await asyncio.gather(place, found)
+        rights = self._policy.cards.rights(session.method)
         self._look(printer)
         station = self._printers.station(printer)
         listed = [self._listed(job, person, station, volume) for job in waiting[:LISTED_MAX]]
@@ -144,8 +148,7 @@ class HouseBackend:
         balance = balance_of(accounts, unit)
         return {
             "items": [
-                job_item(one, rights=session.rights, station=station, has_previews=self._policy.preview)
-                for one in listed
+                job_item(one, rights=rights, station=station, has_previews=self._policy.preview) for one in listed
             ],
             "total": total.to_json(),
             "balance": balance.to_json(),
@@ -165,7 +168,7 @@ class HouseBackend:
         changes: Mapping[str, Mapping[str, Any]],
     ) -> QuoteJson:
         """The price of a selection with changes; promises nothing."""
-        printer = await self._printer(terminal, printer_id)
+        printer = await self._printer(session, terminal, printer_id)
         quoted = await self._release.quote(session.person_id, job_ids, printer, changes)
         answer: QuoteJson = {
             "items": [
@@ -202,7 +205,7 @@ class HouseBackend:
         total: Amount | None = None,
     ) -> dict[str, Any]:
         """Print: all of it reserved in one write, or nothing; the same key answers the same."""
-        printer = await self._printer(terminal, printer_id)
+        printer = await self._printer(session, terminal, printer_id)
         result = await self._release.release(
             ReleaseRequest(
                 person_id=session.person_id,
@@ -214,7 +217,7 @@ class HouseBackend:
                 changes=changes,
                 codes=codes,
                 expected_total=total,
-                cost_cap=await self._cost_cap(session),
+                cost_cap=cap.value if (cap := await self.cost_cap(session)) is not None else None,
             )
         )
         person = await self._person(session)
@@ -226,6 +229,18 @@ class HouseBackend:
             "balance": balance_of(accounts, self._prices.unit_shown(person)).to_json(),
             "printer": {"printer_id": printer.public_id, "name": printer.name},
         }
+
+    async def cost_cap(self, session: Session) -> Amount | None:
+        """The most this session may release at once; None without a cap."""
+        if session.method != "card" or not self._policy.card_cost_cap:
+            return None
+        unit = self._prices.unit_shown(await self._person(session))
+        return Amount(unit, parse_amount(self._policy.card_cost_cap, unit))
+
+    async def printer_of_reader(self, terminal: Terminal, reader: str) -> str:
+        """The printer that a tap on this reader means; empty when it means none in particular."""
+        rows = await self._terminals.printers(terminal.id)
+        return next((row["public_id"] for row in rows if row["reader"] == reader), "")
 
     async def delete(self, session: Session, job_ids: Sequence[str]) -> int:
         """Delete held jobs; until when they can be brought back."""
@@ -283,17 +298,18 @@ class HouseBackend:
             raise Forbidden("You may not print here. Ask your administrator.", code="not-authorized")
         return person
 
-    async def _cost_cap(self, session: Session) -> int | None:
-        """The most this session may release at once, in smallest steps of the price it sees; None without a cap."""
-        if session.method != "card" or not self._policy.card_cost_cap:
-            return None
-        return parse_amount(self._policy.card_cost_cap, self._prices.unit_shown(await self._person(session)))
+    async def _printer(self, session: Session, terminal: Terminal, printer_id: str) -> Printer:
+        """The printer named (a stopped printer offers others), else the first the terminal stands at.
 
-    async def _printer(self, terminal: Terminal, printer_id: str) -> Printer:
-        """The printer named (a stopped printer offers others), else the first the terminal stands at."""
-        if printer_id:
-            return await self._printers.named(printer_id)
+        Raises:
+            StepUpNeeded: a card alone prints at the terminal's own printers only.
+        """
         rows = await self._terminals.printers(terminal.id)
+        if printer_id:
+            is_here = any(row["public_id"] == printer_id for row in rows)
+            if not is_here and not self._policy.cards.rights(session.method).anywhere:
+                raise StepUpNeeded("Sign in with your password to print elsewhere.")
+            return await self._printers.named(printer_id)
         if not rows:
             raise NoPrinterHere("This terminal stands at no printer.")
         return await self._printers.by_id(rows[0]["id"])

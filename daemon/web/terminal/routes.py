@@ -10,13 +10,13 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
-from daemon.auth.identity import PasswordNeeded, Rights, SignedIn, StepUpNeeded
 from daemon.auth.terminal_reports import report_of
 from daemon.auth.terminals import EnrolmentFailed
 from daemon.kernel.clock import US_PER_S, rfc3339
 from daemon.kernel.errors import Refusal
 from daemon.web.terminal.answers import NO_STORE, ok, refused
 from daemon.web.terminal.door import Call, TerminalServices, read_body, signed, unsigned
+from daemon.web.terminal.entry import link, needs, open_session, preferences
 from daemon.web.terminal.fields import CODE_CHARS_MAX, ID_CHARS_MAX, KEY_CHARS_MAX, Fields
 from daemon.web.terminal.stream import events
 from daemon.wire.messages import COMMAND_ANSWER_BYTES_MAX, COMMAND_BODY_BYTES_MAX, PREFIX
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 ENROLMENTS_MAX = 10
 ENROLMENT_WINDOW_US = 60 * US_PER_S
 ENROLMENT_RETRY_S = 60
-RAW_CHARS_MAX = 512
-PIN_CHARS_MAX = 32
-TICKET_CHARS_MAX = 1000
 
 
 class Enrolments:
@@ -61,52 +58,6 @@ class Enrolments:
         terminal = enrolled.terminal
         answer = {"terminal_id": terminal.public_id, "name": terminal.name, "ca_pem": enrolled.ca_pem}
         return ok(answer | {"proof": base64.b64encode(enrolled.proof).decode("ascii")})
-
-
-async def open_session(call: Call) -> Response:
-    """POST session: PIN and password, a card, or the password after a card; while the terminal is open."""
-    call.services.hours.check(call.terminal)
-    fields, sign_in = call.fields, call.services.sign_in
-    signed_in: SignedIn | PasswordNeeded
-    if "ticket" in fields:
-        ticket, secret = fields.text("ticket", most=TICKET_CHARS_MAX), fields.text("password")
-        fields.done()
-        signed_in = await sign_in.by_ticket(ticket, secret, terminal=call.terminal)
-    elif "raw" in fields:
-        raw = fields.text("raw", most=RAW_CHARS_MAX)
-        fields.text("reader", most=ID_CHARS_MAX, needed=False)
-        fields.done()
-        signed_in = await sign_in.by_card(raw, terminal=call.terminal)
-    else:
-        pin, secret = fields.text("pin", most=PIN_CHARS_MAX), fields.text("password")
-        fields.done()
-        signed_in = await sign_in.by_pin(pin, secret, terminal=call.terminal)
-    if isinstance(signed_in, PasswordNeeded):
-        return ok({"password_needed": True, "ticket": signed_in.ticket})
-    return ok(_session(call, signed_in))
-
-
-def _session(call: Call, signed_in: SignedIn) -> dict[str, Any]:
-    subject, session = signed_in.subject, signed_in.session
-    rights = session.rights
-    return {
-        "session": signed_in.token,
-        "user": {
-            "user_id": subject.public_id,
-            "name": subject.name,
-            "display_name": subject.display_name or subject.name,
-            "language": subject.language,
-        },
-        "expires_at": rfc3339(session.expires_at_us),
-        "idle_s": call.services.screen.idle_s,
-        "may": {
-            "release": rights.release,
-            "delete": rights.delete,
-            "change": rights.change,
-            "claim": rights.claim,
-        },
-        "password_needed": False,
-    }
 
 
 async def extend(call: Call) -> Response:
@@ -165,7 +116,7 @@ async def quote(call: Call) -> Response:
     job_ids, changes = fields.ids("job_ids"), fields.changes()
     printer_id = fields.text("printer_id", most=ID_CHARS_MAX, needed=False)
     fields.done()
-    _needs(call, "change" if changes else "release")
+    needs(call, "change" if changes else "release")
     answer = await call.services.backend.quote(
         call.signed_in, call.terminal, job_ids=job_ids, printer_id=printer_id, changes=changes
     )
@@ -179,9 +130,9 @@ async def release(call: Call) -> Response:
     printer_id = fields.text("printer_id", most=ID_CHARS_MAX, needed=False)
     key, total = fields.text("key", most=KEY_CHARS_MAX), fields.amount("total")
     fields.done()
-    _needs(call, "release")
+    needs(call, "release")
     if changes:
-        _needs(call, "change")
+        needs(call, "change")
     answer = await call.services.backend.release(
         call.signed_in,
         call.terminal,
@@ -198,7 +149,7 @@ async def release(call: Call) -> Response:
 async def delete(call: Call) -> Response:
     """POST delete."""
     job_ids = _job_ids(call)
-    _needs(call, "delete")
+    needs(call, "delete")
     until = await call.services.backend.delete(call.signed_in, job_ids)
     return ok({"undo_until": rfc3339(until), "job_ids": list(job_ids)})
 
@@ -206,7 +157,7 @@ async def delete(call: Call) -> Response:
 async def undo(call: Call) -> Response:
     """POST undo."""
     job_ids = _job_ids(call)
-    _needs(call, "delete")
+    needs(call, "delete")
     await call.services.backend.undo(call.signed_in, job_ids)
     return ok({"job_ids": list(job_ids)})
 
@@ -216,7 +167,7 @@ async def claim(call: Call) -> Response:
     fields = call.fields
     code = fields.text("code", most=CODE_CHARS_MAX)
     fields.done()
-    _needs(call, "claim")
+    needs(call, "claim")
     return ok({"job_id": await call.services.backend.claim(call.signed_in, code)})
 
 
@@ -225,14 +176,14 @@ async def cancel(call: Call) -> Response:
     fields = call.fields
     job_id = fields.text("job_id", most=ID_CHARS_MAX)
     fields.done()
-    _needs(call, "delete")
+    needs(call, "delete")
     await call.services.backend.cancel(call.signed_in, job_id)
     return ok({"job_id": job_id})
 
 
 async def preview(call: Call) -> Response:
     """GET preview/JOB: the first page as PNG."""
-    _needs(call, "titles")
+    needs(call, "titles")
     job_id = str(call.request.path_params["job_id"])[:ID_CHARS_MAX]
     return Response(
         await call.services.backend.preview(call.signed_in, job_id), media_type="image/png", headers=NO_STORE
@@ -260,6 +211,8 @@ def create_terminal_api(services: TerminalServices) -> Starlette:
     routes = [
         Route(PREFIX + "/enrol", unsigned(Enrolments(services)), methods=["POST"]),
         post("/session", open_session, needs_session=False),
+        post("/link", link, is_use=True),
+        post("/preferences", preferences, is_use=True),
         post("/heartbeat", heartbeat, needs_session=False),
         post("/command", command, needs_session=False, body_bytes_max=COMMAND_BODY_BYTES_MAX),
         get("/events", events, needs_session=False),
@@ -282,14 +235,3 @@ def _job_ids(call: Call) -> tuple[str, ...]:
     job_ids = fields.ids("job_ids")
     fields.done()
     return job_ids
-
-
-def _needs(call: Call, right: str) -> None:
-    """Go on only if this kind of session may.
-
-    Raises:
-        StepUpNeeded: a card alone may not; the password opens it.
-    """
-    rights: Rights = call.signed_in.rights
-    if not getattr(rights, right):
-        raise StepUpNeeded("Sign in with your password for this.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import random
 import signal
 import socket
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from kiosk.identity import KioskConfig
 
 EXIT_OK, EXIT_USAGE, EXIT_UNAVAILABLE, EXIT_REFUSED = 0, 2, 3, 4
+EXIT_RESTART = 75
+"""Start me again: holdfast-kiosk.service does; without a service manager the program does so itself."""
 STOP_S = 3
 URL_NAME = "screen.url"
 """Where the screen's address with this start's token is left for the browser's unit to read (0600)."""
@@ -49,12 +52,16 @@ def enrol(*, daemon_url: str, code: str, directory: str, as_json: bool = False, 
 
 def run(*, config: str, as_json: bool = False) -> int:
     """Until SIGTERM. Prints one JSON line with the screen's address when it serves."""
-    from kiosk import identity
+    from kiosk import identity, service
 
     try:
-        return asyncio.run(_serve(identity.load(Path(config))))
+        status = asyncio.run(_serve(identity.load(Path(config))))
     except (Refusal, Unavailable) as error:
         return _failed(error, as_json=as_json)
+    if status == EXIT_RESTART and not service.is_managed():
+        sys.stdout.flush()
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  -- itself, as it was started
+    return status
 
 
 async def _serve(config: KioskConfig) -> int:
@@ -107,7 +114,8 @@ async def _serve(config: KioskConfig) -> int:
         await _until_stopped(agent, screen, listener)
     (config.directory / URL_NAME).unlink(missing_ok=True)
     if agent.watch.restart_asked.is_set():
-        log.info("kiosk.restarts")  # whoever started it starts it again: the unit, or the demo
+        log.info("kiosk.restarts")
+        return EXIT_RESTART
     return EXIT_OK
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 IDENTIFY, RESTART, LOG = "identify", "restart", "log"
 KINDS = frozenset({IDENTIFY, RESTART, LOG})
+OVER = "command-over"
+"""The daemon's word for a command that has its answer, or whose time is over."""
 LOG_LINES_MAX = 400
 LINE_CHARS_MAX = 1000
 _LINES: deque[str] = deque(maxlen=LOG_LINES_MAX)

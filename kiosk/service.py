@@ -13,6 +13,11 @@ SEND_TIMEOUT_S = 1.0
 US_PER_S = 1_000_000
 
 
+def is_managed() -> bool:
+    """Whether a service manager started this process and will start it again."""
+    return bool(os.environ.get("INVOCATION_ID") or os.environ.get("NOTIFY_SOCKET"))
+
+
 def notify(state: str) -> None:
     """Send one state such as `READY=1`; without a service manager, or one that does not listen, nothing happens."""
     address = os.environ.get("NOTIFY_SOCKET", "")

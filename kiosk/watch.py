@@ -51,6 +51,7 @@ STREAM_AGAIN_MAX_S = 3.0
 TERMINAL_EVENTS = frozenset({"printer"})
 SESSION_EVENTS = frozenset({"job", "jobs", "session"})
 COMMANDS_KEPT_MAX = 32
+ANSWER_TRIES_MAX = 3
 
 
 class Watch:
@@ -188,13 +189,30 @@ class Watch:
                 self._machine.dispatch(Identify())
             self._answered[command.command_id] = commands.answer(command.kind)
             self._answered = dict(list(self._answered.items())[-COMMANDS_KEPT_MAX:])
-        body = {"command_id": command.command_id, "answer": self._answered[command.command_id]}
-        try:
-            await asyncio.wait_for(self._link.post("/command", body), calls.HEARTBEAT_S)
-        except (DaemonAway, DaemonRefused, NoAnswer, TimeoutError) as error:
-            log.info("command.unanswered", command_id=command.command_id, error=type(error).__name__)
-        if is_new and command.kind == commands.RESTART:
+        is_known = await self._answer(command.command_id, self._answered[command.command_id])
+        if is_known and command.kind == commands.RESTART:
             self.restart_asked.set()
+
+    async def _answer(self, command_id: str, text: str) -> bool:
+        """Whether the daemon has the answer. A restart waits for that, or the next start would be asked for it again.
+
+        An answer whose confirmation was lost is sent again, and shows itself by the command being over.
+        """
+        for tries in range(ANSWER_TRIES_MAX):
+            try:
+                await asyncio.wait_for(
+                    self._link.post("/command", {"command_id": command_id, "answer": text}), calls.HEARTBEAT_S
+                )
+            except (NoAnswer, TimeoutError):
+                continue
+            except DaemonRefused as refusal:
+                log.info("command.refused", command_id=command_id, code=refusal.code)
+                return tries > 0 and refusal.code == commands.OVER
+            except DaemonAway:
+                break
+            return True
+        log.info("command.unanswered", command_id=command_id)
+        return False
 
     def _tell(self, event: ServerEvent, wanted: frozenset[str]) -> None:
         """Printers speak on the terminal's stream; jobs and the session's end only on the person's own."""

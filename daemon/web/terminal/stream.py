@@ -139,7 +139,7 @@ class _Telling:
     async def _afresh(self, watch: Watch) -> AsyncIterator[bytes]:
         """Everything told before may be old."""
         await self._bind()
-        yield _frame("terminal", {}, watch.seq)
+        yield _frame("heartbeat", {}, watch.seq)
         if self._call.session is not None:
             yield _frame("jobs", {}, watch.seq)
         for frame in await self._commands():
@@ -170,7 +170,7 @@ class _Telling:
         if event.subject == self._call.terminal.public_id:
             if event.topic == "terminal.commanded":
                 return "command" if session is None else ""
-            return "terminal" if event.topic == "terminal.changed" else ""
+            return "heartbeat" if event.topic == "terminal.changed" else ""
         if session is None or event.user_id != session.person_id or event.topic in SILENT_TOPICS:
             return ""
         if event.topic in LIST_TOPICS:
@@ -180,7 +180,7 @@ class _Telling:
     async def _data(self, name: str, event: Happened) -> Any:
         if name == "jobs":
             return {}
-        if name == "terminal":
+        if name == "heartbeat":
             await self._bind()
             return {}
         if name == "job":

@@ -8,11 +8,13 @@ from daemon.auth.console_sessions import ConsoleSessions
 from daemon.auth.console_store import ConsoleStore
 from daemon.auth.lock_store import LockStore
 from daemon.db.audit_log import AuditLog
+from daemon.kernel.ids import new_id
 from daemon.notices.mail_store import MailStore
 from daemon.web.console.desk import DeskServices
 from daemon.workflows.attention import Attention, Sources
 from daemon.workflows.decide import Decide
 from daemon.workflows.first_admin import FirstAdmin
+from daemon.workflows.person_care import PersonCare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +36,7 @@ def desk_services(parts: Parts, verbs: Verbs, api: ApiServices) -> DeskServices:
         locks=locks,
         decide=decide,
         printers=parts.printer_store,
-        terminals=parts.terminal_store,
+        terminals=api.terminals,
         mails=MailStore(parts.db),
         audit=audit,
         parts=well,
@@ -59,7 +61,9 @@ def desk_services(parts: Parts, verbs: Verbs, api: ApiServices) -> DeskServices:
         first_admin=first_admin,
         audit=audit,
         locks=locks,
+        care=PersonCare(parts.db, parts.people, parts.credentials, parts.outbox, parts.clock),
         decide=decide,
+        new_key=lambda: new_id(parts.dice),
         timezone=parts.house.timezone,
         settings=settings,
     )

@@ -6,23 +6,22 @@ read from the state of the house each time somebody looks, so it is gone as soon
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from daemon.auth import permissions as p
-from daemon.kernel.clock import US_PER_S
+from daemon.kernel.clock import US_PER_S, from_rfc3339
 
 if TYPE_CHECKING:
     from daemon.auth.lock_store import LockStore
     from daemon.auth.permissions import Actor
-    from daemon.auth.terminal_store import Terminal, TerminalStore
     from daemon.db.audit_log import AuditLog
     from daemon.devices.store import PrinterStore
     from daemon.kernel.clock import Clock
     from daemon.notices.mail_store import MailStore
     from daemon.workflows.decide import Decide
+    from daemon.workflows.terminal_desk import TerminalDesk
 
 Severity = Literal["critical", "warning", "notice"]
 _ORDER = {"critical": 0, "warning": 1, "notice": 2}
@@ -30,11 +29,8 @@ _ORDER = {"critical": 0, "warning": 1, "notice": 2}
 SLOWED_US = 24 * 3600 * US_PER_S
 """Somebody slowed down by wrong passwords is shown for a day after the last one."""
 SPRAY_US = 3600 * US_PER_S
-AWAY_US = 120 * US_PER_S
-"""A terminal says it is there every few seconds."""
 MAIL_WAITS_US = 900 * US_PER_S
 MAIL_FAILED_US = 7 * 86_400 * US_PER_S
-READER_OK = "ready"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +53,7 @@ class Sources:
     locks: LockStore
     decide: Decide | None
     printers: PrinterStore
-    terminals: TerminalStore
+    terminals: TerminalDesk
     mails: MailStore
     audit: AuditLog
     parts: Callable[[], Awaitable[dict[str, str]]]
@@ -156,20 +152,23 @@ class Attention:
         return found
 
     async def _terminals(self) -> list[Need]:
-        now = self._clock.now_us()
         found: list[Need] = []
-        for one in await self._sources.terminals.all():
-            if one.revoked_at_us is not None or one.enrolled_at_us is None:
+        for one in await self._sources.terminals.list():
+            if one["state"] != "enrolled":
                 continue
-            place: dict[str, Any] = {"noun": "terminals", "id": one.public_id, "subject": one.name}
-            if one.paused_until_us is not None and one.paused_until_us > now:
-                found.append(Need("terminal-paused", "warning", **place, facts={"until_us": one.paused_until_us}))
-            if now - (one.last_seen_us or one.enrolled_at_us) > AWAY_US:
-                found.append(Need("terminal-away", "warning", **place, since_us=one.last_seen_us))
-                continue
+            place: dict[str, Any] = {"noun": "terminals", "id": one["terminal_id"], "subject": one["name"]}
+            if one["paused_until"]:
+                until = from_rfc3339(one["paused_until"])
+                found.append(Need("terminal-paused", "warning", **place, facts={"until_us": until}))
             found += [
-                Need("reader-away", "warning", **place, facts={"reader": str(reader.get("name", "")), "code": code})
-                for reader, code in _bad_readers(one)
+                Need(
+                    problem["kind"],
+                    "warning",
+                    **place,
+                    since_us=from_rfc3339(problem["since"]),
+                    facts={"reader": problem["reader"], "code": problem["code"]},
+                )
+                for problem in one["problems"]
             ]
         return found
 
@@ -194,10 +193,3 @@ def _latest(entries: Iterable[Any]) -> list[Any]:
     for one in entries:
         seen.setdefault((one.action, one.subject), one)
     return list(seen.values())
-
-
-def _bad_readers(terminal: Terminal) -> list[tuple[Mapping[str, Any], str]]:
-    """Readers that a terminal says are not ready, with their word for why."""
-    told = getattr(terminal, "readers", "[]") or "[]"
-    known = json.loads(told) if isinstance(told, str) else told
-    return [(one, str(one.get("code") or one.get("state"))) for one in known if one.get("state") != READER_OK]

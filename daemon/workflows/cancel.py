@@ -46,7 +46,7 @@ class Cancel:
         self._stopper = stopper
         self._wrong: dict[int, deque[int]] = {}
 
-    async def delete(self, jobs: Sequence[Job], *, undo: bool, message: str = "") -> int:
+    async def delete(self, jobs: Sequence[Job], *, undo: bool, message: str = "", actor: str = "") -> int:
         """Cancels held jobs together, all or none; returns until when (microseconds UTC) they can come back.
 
         Raises:
@@ -59,6 +59,7 @@ class Cancel:
             step = advance(job.state, Happening.DELETED)
             self._house.jobs.move(unit, job, step, completed_at_us=now, undo_until_us=until, message=message)
             unit.event(Event("job.deleted", job.public_id, job.person_id), now)
+            _note(unit, job, actor=actor, at_us=now)
         await self._house.db.commit(unit)
         if not undo:
             await self.forget(jobs)
@@ -88,9 +89,13 @@ class Cancel:
         if actor:
             log.info("job.cancel-asked", job_id=job.public_id, actor=actor)
         if job.is_held:
-            await self.delete([job], undo=False, message=message)
+            await self.delete([job], undo=False, message=message, actor=actor)
         else:
             await self._stopper.stop(job)
+            unit = Unit()
+            _note(unit, job, actor=actor, at_us=self._house.clock.now_us())
+            if unit.audits:
+                await self._house.db.commit(unit)
 
     async def claim(self, code: str, person_id: int) -> Job:
         """Gives the unclaimed job with this code to a person; the code is spent.
@@ -145,3 +150,9 @@ class Cancel:
         for job, entry in zip(jobs, entries, strict=True):
             if entry is not None and await self._house.jobs.entry_of(job.id) is None:
                 await self._house.spool.delete(entry)
+
+
+def _note(unit: Unit, job: Job, *, actor: str, at_us: int) -> None:
+    """Appends who cancelled a job that is somebody else's."""
+    if actor:
+        unit.audit(actor=actor, action="job.canceled", subject=job.public_id, detail={"state": job.state}, at_us=at_us)

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from daemon.auth import permissions as p
-from daemon.web.console import entry, overview, own
+from daemon.web.console import audit, entry, jobs, overview, own, people, person
 from daemon.web.console.desk import DeskServices
 from daemon.web.console.gate import Gate, Page
 from daemon.web.console.visit import NavItem
 
-PAGES: tuple[Page, ...] = (*entry.PAGES, *overview.PAGES, *own.PAGES)
+PAGES: tuple[Page, ...] = (
+    *entry.PAGES,
+    *overview.PAGES,
+    *own.PAGES,
+    *people.PAGES,
+    *person.PAGES,
+    *jobs.PAGES,
+    *audit.PAGES,
+)
 NAV = (NavItem("/console", "nav.overview", p.STATUS_READ),)
 
 

@@ -13,11 +13,12 @@ from daemon.web.api.services import ApiServices
 from daemon.workflows.attention import Attention
 from daemon.workflows.decide import Decide
 from daemon.workflows.first_admin import FirstAdmin
+from daemon.workflows.person_care import PersonCare
 
 
 @dataclass(frozen=True, slots=True)
 class DeskServices:
-    """`api` holds the verbs the API has too. `decide` is None in a process that is not the daemon.
+    """`api` holds the verbs the API has too. `new_key` names a change once, so that a form sent twice changes once.
 
     `timezone` (IANA) is the house's; `settings` gives (key, value, where it was set) of everything in force.
     """
@@ -28,6 +29,8 @@ class DeskServices:
     first_admin: FirstAdmin
     audit: AuditLog
     locks: LockStore
-    decide: Decide | None
+    care: PersonCare
+    decide: Decide
+    new_key: Callable[[], str]
     timezone: str
     settings: Callable[[], Awaitable[Sequence[tuple[str, Any, str]]]]

@@ -40,7 +40,7 @@ FORM_FIELDS_MAX = 10
 ASKS_WAITING_MAX = 100
 NAME_CHARS_MAX = 254
 _CSS, _JS = "text/css; charset=utf-8", "text/javascript; charset=utf-8"
-STATIC = {"console.css": _CSS, "desk.css": _CSS, "password.js": _JS, "desk.js": _JS}
+STATIC = {"console.css": _CSS, "desk.css": _CSS, "password.js": _JS, "desk.js": _JS, "icon.svg": "image/svg+xml"}
 STATIC_AGE_S = 3600
 PUBLIC_PATHS = ("/", "/password", "/password/set", *(f"/static/{name}" for name in STATIC))
 """Everything here; nobody is signed in on these pages."""

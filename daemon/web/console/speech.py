@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -73,6 +73,10 @@ class Speech:
         if exact == exact.quantize(Decimal(1).scaleb(-places)):
             return str(format_currency(exact, one.unit.code, locale=self.language))
         return f"{self.number(exact)}\u00a0{one.unit.code}"
+
+    def amounts(self, values: Iterable[Amount]) -> str:
+        """Several amounts in a row."""
+        return " + ".join(self.amount(one) for one in values)
 
     def moment(self, at: int | str | None) -> str:
         """Date and time in the house's zone; empty for never."""

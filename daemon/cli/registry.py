@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from daemon.cli import accounts, card_formats, config, house, jobs, kiosk, ledger, people, printers, probe, terminals
+from daemon.cli import (
+    accounts,
+    card_formats,
+    card_learn,
+    config,
+    house,
+    jobs,
+    kiosk,
+    ledger,
+    people,
+    printers,
+    probe,
+    terminals,
+)
 
 NOUNS = {
     "config": "Check and show the configuration.",
@@ -25,6 +38,7 @@ COMMANDS = (
     *terminals.COMMANDS,
     *kiosk.COMMANDS,
     *card_formats.COMMANDS,
+    *card_learn.COMMANDS,
     *jobs.COMMANDS,
     *accounts.COMMANDS,
     *ledger.COMMANDS,

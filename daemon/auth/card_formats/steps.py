@@ -193,6 +193,13 @@ def _facility_number(text: str) -> str:
     return f"{int(digits[:FCLEN_FACILITY_DIGITS])}-{int(digits[FCLEN_FACILITY_DIGITS:])}"
 
 
+def _fields(text: str, facility_bits: int, number_bits: int) -> str:
+    value = int(hex_digits(text), 16)
+    if value >> facility_bits + number_bits:
+        raise CardUnreadable(f"has more than {facility_bits + number_bits} bits")
+    return f"{value >> number_bits}-{value & ((1 << number_bits) - 1)}"
+
+
 def _wiegand(text: str, layout: wiegand.Layout) -> str:
     return layout.text(int(hex_digits(text), 16))
 
@@ -262,6 +269,11 @@ def _build_bits(rest: str) -> Transform:
     return partial(_bits, width=width, start=start, length=length)
 
 
+def _build_fields(rest: str) -> Transform:
+    facility, _, number = rest.partition(":")
+    return partial(_fields, facility_bits=_number(facility), number_bits=_number(number))
+
+
 def _build_wiegand(rest: str) -> Transform:
     layout = wiegand.LAYOUTS.get(int(rest)) if rest.isascii() and rest.isdigit() and len(rest) < 4 else None
     if layout is None:
@@ -298,6 +310,7 @@ _KINDS = {
     "xor": Kind("xor", "the last byte must be the exclusive or of the others; dropped", _plain(_xor)),
     "bits": Kind("bits:W:S:L", "a decimal as W bits: L bits from bit S (0 is the first), in decimal", _build_bits),
     "fclen": Kind("fclen", "three digits of facility code, then the number: FACILITY-NUMBER", _plain(_facility_number)),
+    "fields": Kind("fields:F:N", "hexadecimal as F bits of facility code and N of number, no parity", _build_fields),
     "wiegand": Kind("wiegand:N", "hexadecimal as a card of 26, 34, 35, 37 or 48 bits: FACILITY-NUMBER", _build_wiegand),
     "wiegand37nofc": Kind(
         "wiegand37nofc", "the 37 bits without a facility code (H10302): one number",
@@ -318,5 +331,5 @@ ELSEWHERE: Mapping[str, str] = MappingProxyType({
     "GLOBAL": "is PaperCut's word for `as everywhere`; give this reader no rule of its own instead",
 })  # fmt: skip
 """Words of PaperCut's settings that are no steps, and why."""
-GIVES_FACILITY = frozenset({"wiegand", "fclen"})
+GIVES_FACILITY = frozenset({"wiegand", "fields", "fclen"})
 """Steps whose result is FACILITY-NUMBER."""

@@ -96,6 +96,8 @@ class OpeningHours:
     def opened_at(self, at_us: int, zone: tzinfo) -> int:
         """When the opening that holds at `at_us` began, `BEHIND_DAYS` ago at most; `at_us` itself while closed."""
         earliest = at_us - BEHIND_DAYS * DAY_MINUTES * 60 * US_PER_S
+        if not self.rules:
+            return earliest
         if not self.is_open(at_us, zone):
             return at_us
         last = _local(at_us, zone).date()
@@ -116,6 +118,8 @@ class OpeningHours:
 
     def _moments(self, day: date, zone: tzinfo) -> Iterator[int]:
         """Every moment of a day at which it could open: its starts, twice in a doubled hour, and the clocks' change."""
+        if not self._spans(day) and not self._spans(day - timedelta(days=1)):
+            return
         found = set()
         for minute in {start for start, _ in self._spans(day)}:
             wall = datetime.combine(day, time(minute // 60, minute % 60))

@@ -41,6 +41,12 @@ SHAPES: Mapping[str, tuple[str, str]] = {
         "ok normalised bytes_hex steps[step out] error[code message details[]]",
         "error is null when ok, else normalised and bytes_hex are; bytes_hex: the ASCII bytes of normalised; exit 4",
     ),
+    "card learn": (
+        "ok pairs readings[meaning pipeline value check] "
+        "proposals[number pipeline gives[] reason warnings[] same_as[]] "
+        "differences[proposals[] raw gives[]] previews[raw gives[]] written error[code message details[]]",
+        "check: none, good, wrong; error is null, nothing-fits or ambiguous (exit 4); written is null or the file",
+    ),
     "card formats": ("items[name pipeline namespace widths[] facilities[] description] next", ""),
     "terminal add": ("terminal_id name code expires_at daemon_url", "the code works once"),
     "terminal code": ("terminal_id name code expires_at daemon_url", "the code before is void"),
@@ -51,6 +57,12 @@ SHAPES: Mapping[str, tuple[str, str]] = {
         "state: waiting, enrolled, revoked; presence: online, away, or empty without a key; also the answer of "
         "`terminal policy`, `printers`, `hours`, `revoke`",
     ),
+    "reader list": (
+        "items[kind name model match] problems[kind message] next",
+        "kind: pcsc or evdev; match goes into kiosk.toml; keyboards are listed too",
+    ),
+    "reader key": ("client file copy clients[]", "the key itself is in the two files only"),
+    "reader send": ("sent accepted refused[]", "refused: words of docs/network-reader.md; exit 4 if there are any"),
     "terminal log": (
         "command_id kind state asked_by asked_at expires_at done_at answer",
         "state: pending, answered, expired; also of `terminal identify` and `restart`",

@@ -14,6 +14,7 @@ from daemon.cli import (
     people,
     printers,
     probe,
+    readers,
     terminals,
 )
 
@@ -23,6 +24,7 @@ NOUNS = {
     "printer": "Printers jobs come out of.",
     "terminal": "Touch screens beside the printers.",
     "kiosk": "The program on a terminal.",
+    "reader": "Card readers of a terminal, and what sends cards to it.",
     "card": "Cards people tap, and how their numbers are read.",
     "job": "Print jobs.",
     "account": "What people have to spend.",
@@ -37,6 +39,7 @@ COMMANDS = (
     *probe.COMMANDS,
     *terminals.COMMANDS,
     *kiosk.COMMANDS,
+    *readers.COMMANDS,
     *card_formats.COMMANDS,
     *card_learn.COMMANDS,
     *jobs.COMMANDS,

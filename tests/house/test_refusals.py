@@ -25,6 +25,7 @@ NEVER_AT_A_TERMINAL = {
     "commands and start-up": {
         "usage", "address-taken", "bad-config", "daemon-not-running", "secret-missing", "state-locked", "schema-differs",
         "schema-too-new", "backup-refused", "restarted", "dns-sd-unavailable", "terminal-silent",
+        "read-refused", "no-terminal",
     },
     "administrators and the API": {
         "bad-amount", "bad-name", "credential-moved", "idempotency-key-needed", "job-not-claimed", "link-spent",

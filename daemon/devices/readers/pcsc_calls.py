@@ -82,6 +82,15 @@ def plain(result: int) -> int:
     return result & 0xFFFFFFFF
 
 
+def devices(scard: Any) -> tuple[list[str], int]:
+    """The names of all readers plugged in now, and the result code that says why there are none. Blocks."""
+    with _context(scard) as (context, failed):
+        if failed:
+            return [], failed
+        result, names = scard.SCardListReaders(context, [])
+        return list(names or ()), plain(result)
+
+
 def read_number(scard: Any, device: str, atr: bytes, *, clock: Clock, stop: threading.Event) -> Outcome:
     """The number of the card in `device`, asked until it is told or cannot be. Takes at most about `READ_S`."""
     began_s, pause_s, tries = clock.monotonic_s(), PAUSE_S, 0

@@ -144,8 +144,7 @@ class Doors:
             return
         addresses = settings.dns_sd.interfaces or settings.server.bind
         server = settings.server
-        more = f"http://{server.name}:{server.ipp or server.ipps}{PAGES_PREFIX}/"
-        house = Announcement(server.name, addresses, server.ipp, server.ipps, more)
+        house = Announcement(server.name, addresses, server.ipp, server.ipps, f"{PAGES_PREFIX}/")
         queues = tuple(queue_views(settings, self._parts.tls).by_name.values())
         self._announcer = Announcer(queues, house, interfaces=addresses)
         try:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from daemon.devices.errors import PrinterRefused, PrinterUnreachable
+from daemon.jobs.facts import media_size_um
 from daemon.jobs.lifecycle import ACTIVE
 from daemon.kernel.errors import NotFound
 from daemon.web.ipp.backend import Identity, JobChange, PersonalAddress, QueueStatus
+from daemon.web.ipp.queues import Loaded, MediaSize
 from daemon.workflows.printers import blocking_reasons
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
     from daemon.app.parts import Parts
     from daemon.app.verbs import Verbs
+    from daemon.devices.capabilities import Capabilities
     from daemon.devices.printer import Printer
     from daemon.jobs.job import Job
     from daemon.workflows.jobs import Which
@@ -22,6 +25,10 @@ if TYPE_CHECKING:
 
 IDLE, PROCESSING, STOPPED = 3, 4, 5
 ACTIVE_JOBS_MAX = 50
+OUT_OF_PAPER = frozenset({"media-empty", "media-needed", "input-tray-missing"})
+"""What keeps a printer from printing (without severity) and makes a job that waits for it wait for paper."""
+UM_PER_UNIT = 10
+"""IPP counts paper in hundredths of a millimetre."""
 
 
 class IppBackend:
@@ -108,26 +115,29 @@ class IppBackend:
     async def status(self, queue: str) -> QueueStatus:
         """The queue now: idle while jobs wait for people, processing while one of its jobs prints.
 
-        A queue that goes to one printer shows that printer's troubles too.
+        A queue that goes to one printer shows that printer's troubles and paper too, and has it asked again soon.
         """
         counts = await self._parts.house.jobs.counts_of_queue(queue)
         queued = sum(counts.values())
         is_busy = any(counts.get(state) for state in ACTIVE)
         printer = await self._target(queue)
         reasons: tuple[str, ...] = ("none",)
+        state = PROCESSING if is_busy else IDLE
         if printer is not None:
+            self._verbs.looks.soon(printer)
             reasons = tuple(printer.reasons) or ("none",)
             if blocking_reasons(printer.state, printer.reasons) and printer.state == "stopped":
-                return QueueStatus(state=STOPPED, reasons=reasons, queued_jobs=queued)
-            if is_busy and await self._needs_media(queue, printer):
-                reasons = ("media-needed",)
+                state = STOPPED
+            if await self._needs_media(queue, printer, has_jobs=queued > 0, is_busy=is_busy):
+                reasons = tuple(dict.fromkeys(("media-needed", *(r for r in reasons if r != "none"))))
         if self._parts.db.is_storage_full:
             reasons = ("spool-area-full",)
         return QueueStatus(
-            state=PROCESSING if is_busy else IDLE,
+            state=state,
             reasons=reasons,
             queued_jobs=queued,
             is_accepting=not self._parts.db.is_storage_full,
+            loaded=None if printer is None else loaded_media(printer.capabilities),
         )
 
     async def authenticate(self, name: str, password: str, *, peer: str) -> Identity | None:
@@ -143,10 +153,15 @@ class IppBackend:
             return None
         return PersonalAddress(Identity(found.person_id, found.name, found.epoch), self._verbs.personal_queue)
 
-    async def _needs_media(self, queue: str, printer: Printer) -> bool:
-        """True while a job that is at the printer asks for paper that is not loaded there (PWG 5100.14)."""
+    async def _needs_media(self, queue: str, printer: Printer, *, has_jobs: bool, is_busy: bool) -> bool:
+        """True while a job of the queue waits for paper (PWG 5100.14 asks for `media-needed` then, and only then).
+
+        Either the printer has run out, and jobs wait before it or in it, or a job in it asks for what is not loaded.
+        """
+        if has_jobs and OUT_OF_PAPER.intersection(blocking_reasons(printer.state, printer.reasons)):
+            return True
         ready = printer.capabilities.media_ready
-        if not ready:
+        if not ready or not is_busy:
             return False
         active = await self._parts.house.jobs.search({"queue": queue}, states=tuple(ACTIVE), limit=ACTIVE_JOBS_MAX)
         return any(job.ticket.media and job.ticket.media not in ready for job in active)
@@ -165,3 +180,15 @@ class IppBackend:
         if fresh is None:
             raise NotFound
         return fresh
+
+
+def loaded_media(capabilities: Capabilities) -> tuple[Loaded, ...] | None:
+    """The paper a printer says is loaded, tray by tray; None where it names none (it may not know)."""
+    trays = {(ready.width, ready.height): ready.source for ready in capabilities.media_col_ready}
+    found = []
+    for name in capabilities.media_ready:
+        size_um = media_size_um(name)
+        if size_um is not None:
+            width, height = (round(um / UM_PER_UNIT) for um in size_um)
+            found.append(Loaded(MediaSize(name, width, height), trays.get((width, height), "")))
+    return tuple(found) or None

@@ -34,8 +34,14 @@ PRINTERS = (
     ("Hall", Model(name="Hall", location="Ground floor")),
     ("Archive", Model(name="Archive", is_color=False, location="Basement")),
 )
-SINK = ("Sink", Model(name="Sink", location="Nowhere", media_wait_s=30.0))
-"""Takes what the acceptance queue passes on at once, for conformance runs (docs/conformance.md); costs nothing."""
+SINK_MEDIA = ("na_letter_8.5x11in", "iso_a3_297x420mm")
+SINK = ("Sink", Model(name="Sink", location="Nowhere", media_ready=SINK_MEDIA, media_wait_s=8.0))
+"""Takes what the acceptance queue passes on, for conformance runs (docs/conformance.md); costs nothing.
+
+Its trays hold no A4, which is the queue's default: a job that asks for A4 by name waits (`media-needed`) as it would
+for somebody who puts sheets into the bypass, and goes on after eight seconds. The PWG's self-certification wants to see
+a printer wait for paper, and jobs that are not over before they can be asked for.
+"""
 SINK_SITE = "acceptance"
 SINK_TARIFF = "free"
 SINK_PAGE_MS = 1

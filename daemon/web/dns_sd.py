@@ -41,16 +41,26 @@ class CannotAnnounce(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """What is said of the house: its host name, the addresses it is reached at, its ports and its console."""
+    """What is said of the house: host name, addresses it is reached at, ports, and the path of its pages."""
 
     host: str
     addresses: Sequence[str]
     ipp_port: int | None
     ipps_port: int
-    more_info: str
+    pages: str
+
+    @property
+    def local_name(self) -> str:
+        """The name that is announced, which is also the one clients then use."""
+        return f"{self.host.removesuffix('.').removesuffix('.local').split('.')[0]}.local"
+
+    def more_info(self, base: str) -> str:
+        """The page about the house, as Get-Printer-Attributes tells it to a client of that service (PWG 5100.14)."""
+        scheme, port = ("https", self.ipps_port) if base == IPPS else ("http", self.ipp_port)
+        return f"{scheme}://{self.local_name}:{port}{self.pages}"
 
 
-def txt(queue: QueueView, house: Announcement) -> dict[str, str]:
+def txt(queue: QueueView, house: Announcement, base: str = IPPS) -> dict[str, str]:
     """The TXT record (Bonjour Printing 1.2.1, PWG 5100.14, Mopria), the first key as the standards want it."""
     records = {
         "txtvers": "1",
@@ -59,7 +69,7 @@ def txt(queue: QueueView, house: Announcement) -> dict[str, str]:
         "ty": queue.make_and_model,
         "note": queue.location,
         "product": f"({queue.make_and_model})",
-        "adminurl": house.more_info,
+        "adminurl": house.more_info(base),
         "UUID": queue.uuid.removeprefix("urn:uuid:"),
         "pdl": ",".join(f for f in FORMATS if f != "application/octet-stream"),
         "URF": ",".join(URF),
@@ -105,8 +115,8 @@ def _info(kind: str, base: str, *, name: str, port: int, queue: QueueView, house
         kind,
         f"{name}.{base}",
         port=port,
-        properties=txt(queue, house),
-        server=f"{house.host.removesuffix('.').removesuffix('.local').split('.')[0]}.local.",
+        properties=txt(queue, house, base),
+        server=f"{house.local_name}.",
         addresses=[_packed(address) for address in house.addresses],
     )
 

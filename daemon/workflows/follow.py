@@ -164,7 +164,7 @@ class Follow:
             printer = await self._printers.by_id(delivery.printer_id)
             seen = await self._look(delivery, printer)
             if seen is not None:
-                if patience.is_at_rest and seen.state == "processing":
+                if _is_stopped(seen) or (patience.is_at_rest and seen.state == "processing"):
                     seen = await self._with_printers_word(seen, printer)
                 changed = await self._remember(delivery, seen)
                 counts = (seen.impressions, seen.sheets)
@@ -183,7 +183,7 @@ class Follow:
             await self._pause(hurried, patience.pause_s)
 
     async def _with_printers_word(self, seen: PrinterJobStatus, printer: Printer) -> PrinterJobStatus:
-        """A job that does not move: some printers tell a jam of themselves only, and leave the job `processing`."""
+        """A job that does not move: why, the printer often tells of itself only; some even leave the job `processing`."""
         try:
             printer = await self._printers.ask(printer)
         except (PrinterUnreachable, PrinterRefused):

@@ -8,7 +8,7 @@ from zeroconf import IPVersion, ServiceBrowser, Zeroconf
 from daemon.web.dns_sd import IPP, IPPS, Announcement, Announcer, services, txt
 from daemon.web.ipp.queues import QueueView, Rule
 
-HOUSE = Announcement("print.example.org", ("127.0.0.1",), 8630, 8631, "https://print.example.org:8632/")
+HOUSE = Announcement("print.example.org", ("127.0.0.1",), 8630, 8631, "/ipp/pages/")
 FIND_ME = QueueView("findme", "urn:uuid:6f2d2f0e-8f0a-5b1e-9b83-6b1a5f0f6d11", info="Find me", location="Everywhere")
 
 
@@ -19,7 +19,8 @@ def test_the_record_says_what_airprint_mopria_and_everywhere_ask_for():
     assert record["rp"] == "ipp/print/findme"
     assert record["UUID"] == "6f2d2f0e-8f0a-5b1e-9b83-6b1a5f0f6d11"
     assert {"image/pwg-raster", "image/jpeg", "image/urf", "application/pdf"} <= set(record["pdl"].split(","))
-    assert record["adminurl"] == HOUSE.more_info
+    assert record["adminurl"] == "https://print.local:8631/ipp/pages/"
+    assert txt(FIND_ME, HOUSE, IPP)["adminurl"] == "http://print.local:8630/ipp/pages/"
     assert (record["TLS"], record["air"]) == ("1.2", "none")
     assert sum(len(key) + len(value) + 2 for key, value in record.items()) < 1300
 

@@ -30,6 +30,9 @@ CACHED_MAX = 128
 ONLY_BY_NAME = frozenset({"media-col-database"})
 """Left out of `all` and of every group (PWG 5100.7: it is long, and clients ask for it when they want it)."""
 
+LIVE_TEMPLATE = frozenset({"media-ready", "media-col-ready"})
+"""Job template attributes that change with time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Static:
@@ -57,7 +60,8 @@ def printer_group(
         return Group(GroupTag.PRINTER, live, static.encoded)
     chosen: Attributes = {}
     for name, attribute in (live | static.attributes).items():
-        in_group = ("job-template" in names) if name in static.template else ("printer-description" in names)
+        is_template = name in static.template or name in LIVE_TEMPLATE
+        in_group = ("job-template" in names) if is_template else ("printer-description" in names)
         if name in names or (name not in ONLY_BY_NAME and ("all" in names or in_group)):
             chosen[name] = attribute
     return Group(GroupTag.PRINTER, chosen)
@@ -74,6 +78,7 @@ def _live(queue: QueueView, status: QueueStatus, *, now_us: int) -> dict[str, Va
         "queued-job-count": build.integer(status.queued_jobs),
         "printer-up-time": build.integer(up_time_s(now_us)),
         "printer-current-time": build.date_time(now_us),
+        **capability.ready_media(queue, status.loaded),
     }
 
 

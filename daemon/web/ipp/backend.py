@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from daemon.jobs.job import Job
     from daemon.jobs.ticket import Ticket
+    from daemon.web.ipp.queues import Loaded
     from daemon.workflows.submit import NewJob, Submitter
 
 
@@ -36,7 +37,10 @@ class PersonalAddress:
 
 @dataclass(frozen=True, slots=True)
 class QueueStatus:
-    """The live part of a queue: RFC 8011 sections 5.4.11, 5.4.12 and 5.4.24; times in microseconds UTC."""
+    """The live part of a queue: RFC 8011 sections 5.4.11, 5.4.12 and 5.4.24; times in microseconds UTC.
+
+    `loaded` is the paper in the printer behind it; None where it goes to no one printer, or that one does not say.
+    """
 
     state: int = 3
     reasons: tuple[str, ...] = ("none",)
@@ -44,6 +48,7 @@ class QueueStatus:
     changed_at_us: int = 0
     queued_jobs: int = 0
     is_accepting: bool = True
+    loaded: tuple[Loaded, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,11 @@ from daemon.jobs.queues import HOLD_KEYWORDS
 from daemon.web.ipp import ticket_in
 from daemon.web.ipp.compression import SUPPORTED as COMPRESSIONS
 from daemon.web.ipp.job_attributes import UP_SINCE_US
+from daemon.web.ipp.queues import Loaded
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from daemon.ipp.build import Values
     from daemon.web.ipp.queues import MediaSize, QueueView
 
@@ -163,15 +166,12 @@ def _finishings(queue: QueueView) -> dict[str, Values]:
 
 def _media(queue: QueueView) -> dict[str, Values]:
     sizes = {size.name: size for size in queue.media}
-    ready = tuple(sizes[name] for name in queue.ready_media if name in sizes) or (queue.default_media,)
     margin = build.integer(MARGIN)
     return {
         "media-default": build.keyword(queue.default_media.name),
-        "media-ready": build.keyword(*(size.name for size in ready)),
         "media-supported": build.keyword(*sizes),
         "media-size-supported": build.collection(*(_size(size) for size in queue.media)),
         "media-col-default": build.collection(_loaded(queue, queue.default_media, queue.media_sources[0])),
-        "media-col-ready": build.collection(*(_loaded(queue, size, _source(queue, i)) for i, size in enumerate(ready))),
         "media-col-database": build.collection(*(_col(size) for size in queue.media)),
         "media-col-supported": build.keyword(*ticket_in.MEDIA_COL_MEMBERS),
         "media-bottom-margin-supported": margin,
@@ -180,6 +180,24 @@ def _media(queue: QueueView) -> dict[str, Values]:
         "media-top-margin-supported": margin,
         "media-source-supported": build.keyword(*queue.media_sources),
         "media-type-supported": build.keyword(*queue.media_types),
+    }
+
+
+def ready_media(queue: QueueView, loaded: Sequence[Loaded] | None) -> dict[str, Values]:
+    """What is loaded now: `loaded` by the printer's own word, None for the queue's own assumption (RFC 8011 5.2.11)."""
+    if loaded is None:
+        sizes = {size.name: size for size in queue.media}
+        known = tuple(sizes[name] for name in queue.ready_media if name in sizes) or (queue.default_media,)
+        loaded = [Loaded(size) for size in known]
+    if not loaded:
+        return {"media-ready": build.no_value(), "media-col-ready": build.no_value()}
+    trays = [
+        paper.source if paper.source in queue.media_sources else _source(queue, i) for i, paper in enumerate(loaded)
+    ]
+    cols = (_loaded(queue, paper.size, tray) for paper, tray in zip(loaded, trays, strict=True))
+    return {
+        "media-ready": build.keyword(*dict.fromkeys(paper.size.name for paper in loaded)),
+        "media-col-ready": build.collection(*cols),
     }
 
 

@@ -37,12 +37,21 @@ SIZES: tuple[MediaSize, ...] = (
 
 
 @dataclass(frozen=True, slots=True)
+class Loaded:
+    """Paper in a tray now; `source` is the tray's keyword, empty where the printer does not name it."""
+
+    size: MediaSize
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class QueueView:
     """One queue as IPP clients see it.
 
     `name` is the last part of its address. `uuid` is stable (`urn:uuid:...`). A queue normally holds (`is_held`);
     an auto-release queue passes jobs on by itself. `finishings` are enum values besides 3 (none): 4 staple, 5 punch.
-    `ready_media` are the sizes loaded where it prints; `media_sources` its trays, the first being `auto`.
+    `ready_media` are the sizes taken as loaded where no printer says which are; `media_sources` its trays, the first
+    being `auto`.
     """
 
     name: str

@@ -32,6 +32,7 @@ class Checked:
     tariffs: Mapping[str, Tariff]
     files: tuple[Path, ...]
     formats: Formats = field(default_factory=Formats)
+    origins: Mapping[str, Origin] = field(default_factory=dict)
 
 
 def check_installation(
@@ -54,7 +55,7 @@ def check_installation(
     if problems:
         raise refusal(problems)
     files = (*loaded.files, *tariff_files, *format_files)
-    return Checked(settings, tariffs, files, Formats(formats.values()))
+    return Checked(settings, tariffs, files, Formats(formats.values()), loaded.origins)
 
 
 def read_formats(directory: Path) -> Formats:

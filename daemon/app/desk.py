@@ -10,6 +10,7 @@ from daemon.auth.lock_store import LockStore
 from daemon.db.audit_log import AuditLog
 from daemon.kernel.ids import new_id
 from daemon.notices.mail_store import MailStore
+from daemon.settings import shown
 from daemon.web.console.desk import DeskServices
 from daemon.workflows.attention import Attention, Sources
 from daemon.workflows.decide import Decide
@@ -17,14 +18,15 @@ from daemon.workflows.first_admin import FirstAdmin
 from daemon.workflows.person_care import PersonCare
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from daemon.app.parts import Parts
     from daemon.app.verbs import Verbs
+    from daemon.settings import Origin
     from daemon.web.api.services import ApiServices
 
 
-def desk_services(parts: Parts, verbs: Verbs, api: ApiServices) -> DeskServices:
+def desk_services(parts: Parts, verbs: Verbs, api: ApiServices, *, origins: Mapping[str, Origin]) -> DeskServices:
     """The console's services: the API's own, and what only a person at a screen needs."""
     first_admin = FirstAdmin(parts.people, parts.credentials, parts.tokens)
     locks, audit, decide = LockStore(parts.db), AuditLog(parts.db), Decide(parts.house, verbs.settle)
@@ -52,7 +54,7 @@ def desk_services(parts: Parts, verbs: Verbs, api: ApiServices) -> DeskServices:
     )
 
     async def settings() -> Sequence[tuple[str, Any, str]]:
-        return ()
+        return shown.rows(parts.settings, origins)
 
     return DeskServices(
         api=api,

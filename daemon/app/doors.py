@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from daemon.app.parts import Parts
     from daemon.app.verbs import Verbs
-    from daemon.settings import Queue, Settings
+    from daemon.settings import Origin, Queue, Settings
     from daemon.web.console.pages import Pages
 
 TERMINAL_PREFIX = "/terminal"
@@ -49,9 +49,20 @@ QUEUE_SPACE = uuid.UUID("6f2d2f0e-8f0a-5b1e-9b83-6b1a5f0f6d11")
 
 
 class Doors:
-    """Opens and closes every listener; `sockets` are those handed over by systemd, by name."""
+    """Opens and closes every listener.
 
-    def __init__(self, parts: Parts, verbs: Verbs, *, sockets: Mapping[str, Sequence[socket.socket]]) -> None:
+    `sockets` are those handed over by systemd, by name; `origins` tells where each setting was set.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        verbs: Verbs,
+        *,
+        sockets: Mapping[str, Sequence[socket.socket]],
+        origins: Mapping[str, Origin] | None = None,
+    ) -> None:
+        self._origins = origins or {}
         self._parts = parts
         self._verbs = verbs
         self._sockets = sockets
@@ -125,7 +136,7 @@ class Doors:
         await self._feed.start()
         terminals = create_terminal_api(terminal_services(parts, self._verbs, self._feed))
         api = api_services(parts, self._verbs, metrics=self.metrics.render if self.metrics else None)
-        desk = create_desk(desk_services(parts, self._verbs, api))
+        desk = create_desk(desk_services(parts, self._verbs, api, origins=self._origins))
         console, self._pages = create_console(console_services(parts), desk)
         site, admin = create_site(api, others={TERMINAL_PREFIX: terminals, "/": console})
         context = self.leaf.context()

@@ -17,11 +17,12 @@ from daemon.system import SystemClock, SystemDice
 from daemon.web import systemd
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Mapping
 
     from daemon.app.parts import Parts
     from daemon.app.verbs import Verbs
     from daemon.checks import Checked
+    from daemon.settings import Origin
 
 log = structlog.get_logger(__name__)
 
@@ -41,14 +42,21 @@ async def serve(checked: Checked, *, ready: Callable[[dict[str, str]], None]) ->
         loop.add_signal_handler(number, stop.set)
     parts = await open_parts(checked.settings, checked.tariffs, clock=SystemClock(), dice=SystemDice())
     try:
-        await _serve(parts, build_verbs(parts), ready=ready, stop=stop)
+        await _serve(parts, build_verbs(parts), checked.origins, ready=ready, stop=stop)
     finally:
         await parts.close()
         log.info("daemon.stopped")
 
 
-async def _serve(parts: Parts, verbs: Verbs, *, ready: Callable[[dict[str, str]], None], stop: asyncio.Event) -> None:
-    doors = Doors(parts, verbs, sockets=systemd.listen_fds())
+async def _serve(
+    parts: Parts,
+    verbs: Verbs,
+    origins: Mapping[str, Origin],
+    *,
+    ready: Callable[[dict[str, str]], None],
+    stop: asyncio.Event,
+) -> None:
+    doors = Doors(parts, verbs, sockets=systemd.listen_fds(), origins=origins)
     await parts.sign_in.start()
     await verbs.workshop.start()
     await verbs.housekeep.sweep()

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Mapping
-from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 from daemon.checks import check_installation
 from daemon.cli.command import OK, Command, Context, argument
 from daemon.cli.output import say, say_json
-from daemon.settings import Loaded, load_with_origins
+from daemon.settings import load_with_origins
+from daemon.settings.shown import flat, origin_of, plain
 
 
 def check(context: Context) -> int:
@@ -28,48 +25,19 @@ def check(context: Context) -> int:
     return OK
 
 
-def plain(value: Any) -> Any:
-    """A setting as JSON has it."""
-    if isinstance(value, Mapping):
-        return {key: plain(below) for key, below in value.items()}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, Decimal):
-        return str(value)
-    if isinstance(value, Path):
-        return "" if value == Path() else str(value)
-    return value
-
-
-def _flat(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict) and value:
-        for key, below in value.items():
-            yield from _flat(below, f"{prefix}{key}.")
-    elif isinstance(value, list) and value and isinstance(value[0], dict):
-        for index, below in enumerate(value):
-            yield from _flat(below, f"{prefix}{index}.")
-    else:
-        yield prefix[:-1], value
-
-
-def _origin(loaded: Loaded, key: str) -> str:
-    origin = loaded.origins.get(key)
-    return origin.text() if origin is not None else "default"
-
-
 def show(context: Context) -> int:
     loaded = load_with_origins(context.config_path())
     values = plain(loaded.settings)
-    options = dict(_flat(values))
+    options = dict(flat(values))
     if context.as_json and context.options.origin:
-        say_json({"settings": [{"key": k, "value": v, "origin": _origin(loaded, k)} for k, v in options.items()]})
+        say_json(
+            {"settings": [{"key": k, "value": v, "origin": origin_of(loaded.origins, k)} for k, v in options.items()]}
+        )
     elif context.as_json:
         say_json({"settings": values})
     else:
         for key, value in options.items():
-            origin = f"    # {_origin(loaded, key)}" if context.options.origin else ""
+            origin = f"    # {origin_of(loaded.origins, key)}" if context.options.origin else ""
             say(f"{key} = {_toml(value)}{origin}")
     return OK
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +78,11 @@ class PrinterDesk:
         self._site = site
         self._clock = clock
         self._dice = dice
+
+    @property
+    def tariffs(self) -> Sequence[str]:
+        """Names of the tariffs a printer can have, the usual one first."""
+        return (self._default_tariff, *sorted(name for name in self._tariffs if name != self._default_tariff))
 
     async def find(self, name_or_id: str) -> Printer:
         """By public id or name.

@@ -110,9 +110,10 @@ class Guest:
         (self.share / "prepare").write_text((_UNIT if self._has_systemd else "") + self._prepare, "utf-8")
         init = "/lib/systemd/systemd" if self._has_systemd else "/bin/bash /run/guest/run"
         (self.share / "init").write_text(init, "utf-8")
-        self._process = subprocess.Popen(
-            ["nice", *self._arguments()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
+        with (Path(self._directory.name) / "qemu").open("wb") as words:
+            self._process = subprocess.Popen(
+                ["nice", *self._arguments()], stdin=subprocess.DEVNULL, stdout=words, stderr=words
+            )
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -142,9 +143,8 @@ class Guest:
         return self._text("log")
 
     def console(self) -> str:
-        """What the kernel and the start-up scripts said: for reports of failures."""
-        path = Path(self._directory.name) / "console"
-        return (path.read_text("utf-8", "replace") if path.is_file() else "") + self._text("prepare.log")
+        """What qemu, the kernel and the start-up scripts said: for reports of failures."""
+        return self._text("../qemu") + self._text("../console") + self._text("prepare.log")
 
     def wait_for(self, text: str, *, after: int = 0, timeout_s: float = BOOT_S) -> str:
         """The log from its character `after`, once `text` is in it.
@@ -197,7 +197,7 @@ class Guest:
         """Pull the plug."""
         if self._process is not None:
             self._process.kill()
-            self._process.communicate()
+            self._process.wait()
 
     def _text(self, name: str) -> str:
         path = self.share / name

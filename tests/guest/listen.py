@@ -9,6 +9,7 @@ import sys
 import time
 
 import evdev.ecodes  # before rights are given up: the interpreter may lie where only root may read
+import structlog
 
 from daemon.devices.readers.hid import EvdevOptions, open_evdev
 from daemon.devices.readers.reading import Missed, Read, ReaderEvent
@@ -32,6 +33,7 @@ async def listen(options: EvdevOptions) -> None:
 
 if __name__ == "__main__":
     assert evdev.ecodes.KEY_ENTER
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     given = json.loads(sys.argv[1])
     user_id, group_ids = given.pop("user_id", 0), given.pop("group_ids", [])
     if user_id:

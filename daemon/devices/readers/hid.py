@@ -84,13 +84,13 @@ class EvdevReader:
             self._thread.signal(is_good=is_good)
 
     def _start(self) -> None:
+        self._events = asyncio.Queue(EVENTS_MAX)
         try:
-            import evdev
+            import evdev  # noqa: F401  -- whether it is there, before a thread needs it
         except (ImportError, OSError) as error:
             log.warning("evdev.not_installed", reader=self.name, error=type(error).__name__)
             self._put(ReaderStatus(self.name, self.kind, ReaderState.REFUSED, "not-installed"))
             return
-        log.debug("evdev.start", reader=self.name, library=evdev.__name__)
         options, loop = self._options, asyncio.get_running_loop()
         self._thread = HidThread(
             name=options.name, match=options.match, layout=options.layout, terminator=Terminator(options.terminator),
@@ -112,10 +112,8 @@ class EvdevReader:
     def _take(self, told: Standing | Outcome | BaseException) -> None:
         """One word of the thread, in the loop."""
         if isinstance(told, Standing):
-            log.info("reader.state", reader=self.name, kind=self.kind, state=told.state, code=told.code)
             self._put(ReaderStatus(self.name, self.kind, told.state, told.code, told.model))
         elif isinstance(told, Hiccup):
-            log.info("reader.missed", reader=self.name, why=told)
             self._put(Missed(self.name, told))
         elif isinstance(told, str):
             self._put(Read(self.name, told))

@@ -56,12 +56,14 @@ class SessionStore:
         absolute_us: int,
         card_id: int | None = None,
     ) -> None:
-        """Append a session; refused as `sign-in-failed` when the person was switched off or changed meanwhile."""
+        """Append a session; refused as `sign-in-failed` when person or terminal went out of use meanwhile."""
         unit.add(
             """INSERT INTO session(hash, person_id, terminal_id, method, epoch, opened_at_us, expires_at_us,
                                    absolute_us, card_id)
                SELECT :hash, id, :terminal, :method, session_epoch, :opened, :expires, :absolute, :card FROM person
-                WHERE id=:person AND is_active=1 AND removed_at_us IS NULL AND session_epoch=:epoch""",
+                WHERE id=:person AND is_active=1 AND removed_at_us IS NULL AND session_epoch=:epoch
+                  AND (:terminal IS NULL
+                       OR EXISTS(SELECT 1 FROM terminal t WHERE t.id=:terminal AND t.revoked_at_us IS NULL))""",
             rows=1,
             refusal="sign-in-failed",
             hash=value,

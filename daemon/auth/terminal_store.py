@@ -209,6 +209,7 @@ class TerminalStore:
             id=terminal_id,
         )
         unit.add("DELETE FROM terminal_code WHERE terminal_id=:id", id=terminal_id)
+        _end_sessions(unit, terminal_id=terminal_id, at_us=at_us)
 
     def seen(self, unit: Unit, *, terminal_id: int, public_key: bytes, counter: int, at_us: int) -> None:
         """Append the highest counter used and when the terminal was last heard of, by the key that holds now.

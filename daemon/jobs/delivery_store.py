@@ -110,6 +110,12 @@ class DeliveryStore:
             at_us=new.at_us,
         )
 
+    def require_terminal(self, unit: Unit, terminal_id: int) -> None:
+        """Append that the terminal it is released at is still in use; refused as `revoked` when it is not."""
+        unit.require(
+            "SELECT 1 FROM terminal WHERE id=:id AND revoked_at_us IS NULL", refusal="revoked", id=terminal_id
+        )
+
     def insert_legs(self, unit: Unit, public_id: str, legs: Sequence[DeliveryLeg]) -> None:
         """Append the reservations a delivery rests on."""
         for leg in legs:

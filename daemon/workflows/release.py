@@ -286,6 +286,8 @@ class Release:
         items = [{"job_id": p.job.public_id, "price": p.priced.price.to_json(), "state": "processing"} for p in planned]
         answer = json.dumps({"release_id": release_id, "items": items, "total": due.to_json()})
         unit = Unit(key=key, digest=digest, answer=answer)
+        if request.terminal_id is not None:
+            house.deliveries.require_terminal(unit, request.terminal_id)
         deliveries = [
             self._promise(unit, request, printer, one, legs=legs, now=now)
             for one, legs in zip(planned, selection.legs, strict=True)

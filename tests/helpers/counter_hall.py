@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 
 from daemon.app.doors import terminal_services
+from daemon.app.services import terminal_desk
 from daemon.auth import tls
 from daemon.notices.event_store import EventStore
 from daemon.notices.feed import EventFeed
@@ -23,9 +24,10 @@ PASSWORD = "tinned peaches at nine"
 class Hall:
     """The office, its address, its feed."""
 
-    def __init__(self, office, url, feed):
-        self.office, self.url, self.feed = office, url, feed
+    def __init__(self, office, url, feed, services):
+        self.office, self.url, self.feed, self.services = office, url, feed, services
         self.parts = office.parts
+        self.desk = terminal_desk(office.parts)
 
     async def hire(self, name, *, pin, **draft):
         """A person who can sign in."""
@@ -64,12 +66,13 @@ async def counter_hall(office):
     """Serve the terminal API of an open office."""
     feed = EventFeed(EventStore(office.parts.db))
     await feed.start()
-    app = create_terminal_api(terminal_services(office.parts, office.verbs, feed))
+    services = terminal_services(office.parts, office.verbs, feed)
+    app = create_terminal_api(services)
     sockets = listen_tcp(["127.0.0.1"], 0)
     server = WebServer(app, sockets, context=tls.server_context(office.parts.tls))
     await server.start()
     try:
-        yield Hall(office, f"https://127.0.0.1:{sockets[0].getsockname()[1]}", feed)
+        yield Hall(office, f"https://127.0.0.1:{sockets[0].getsockname()[1]}", feed, services)
     finally:
         await feed.close()
         await server.close()

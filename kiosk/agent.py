@@ -53,6 +53,8 @@ SETTLE_S = 15.0
 CARD_ANSWER_S = 5.0
 """A tap that is not answered by then is given up: the person has been told, or has gone."""
 KEY_BYTES = 16
+TAPPED = frozenset({"card", "card+password"})
+"""Sessions that a card took part in: only they print by themselves."""
 
 
 @dataclass(slots=True)
@@ -178,7 +180,7 @@ class Agent:
             before, self._read = self.state.visit, event
             self.dispatch(Tapped(is_same=mine))
             if self.state.visit != before:
-                self._secrets = Secrets(self.state.visit, mark)
+                self._secrets = Secrets(self.state.visit, mark) if self.state.busy == "sign_in" else Secrets()
             if self.state.notice is not None and self.state.notice.code == TAP_WHILE_AWAY:
                 self._hub.signal(event.reader, is_good=False)
             self._read = None
@@ -275,7 +277,7 @@ class Agent:
             self._secrets.ticket = ticket
         else:
             self._secrets = Secrets(visit, ticket=ticket)
-        if payload.get("release_on_tap") and payload.get("method") == "card":
+        if payload.get("release_on_tap") and str(payload.get("method")) in TAPPED:
             payload["release_key"] = self._dice.token(KEY_BYTES).hex()
         if token:
             if is_raise and self._session is not None and self._session.stream is not None:

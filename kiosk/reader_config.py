@@ -124,8 +124,12 @@ def _check(number: int, kind: str, options: dict[str, Any], say: Callable[[int, 
             say(number, key, message)
         elif value not in CHOICES.get((kind, key), (value,)):
             say(number, key, f"must be one of {', '.join(CHOICES[kind, key])}")
-        elif (kind, key) in RANGES and not RANGES[kind, key][0] <= int(options[key]) <= RANGES[kind, key][1]:
+        elif (kind, key) in RANGES and not _is_within(RANGES[kind, key], value):
             say(number, key, f"must be from {RANGES[kind, key][0]} to {RANGES[kind, key][1]}")
     for name, one in known.items():
         if name not in options and one.default is MISSING and one.default_factory is MISSING:
             say(number, name, f"is missing: a {kind} reader needs it")
+
+
+def _is_within(limits: tuple[int, int], value: Any) -> bool:
+    return limits[0] <= int(value) <= limits[1]

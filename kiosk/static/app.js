@@ -1,24 +1,36 @@
 // The whole screen: one view in, one tree out. Only what is being typed, and which dialog is open, lives here.
 
 import { html, render, useEffect, useState } from "./vendor/htm-preact-standalone.js";
-import { refusal, speak, t } from "./i18n.js";
-import { act, connect, wipe } from "./link.js";
+import { moment, refusal, speak, t } from "./i18n.js";
+import { act, connect, report, showing, wipe } from "./link.js";
+import { lock } from "./lock.js";
 import { Dialog, DisplayDialog, Icon, LanguageDialog, Tools } from "./ui.js";
 import { Idle } from "./idle.js";
+import { AutoRelease, LinkCard } from "./card.js";
+import { Notice } from "./notice.js";
 import { SignIn } from "./signin.js";
 import { Jobs } from "./jobs.js";
 import { Done, Progress } from "./progress.js";
 
-const SCREENS = { idle: Idle, sign_in: SignIn, card_password: SignIn, jobs: Jobs, progress: Progress, done: Done };
+const SCREENS = { idle: Idle, sign_in: SignIn, card_password: SignIn, link: LinkCard, jobs: Jobs, progress: Progress, done: Done };
 // Screens people use are known sizes; the real dots per inch make 19 mm be 19 mm.
 const KNOWN_DPI = { "800x480": 133.3, "1024x600": 169.6, "1280x800": 149.4, "1280x720": 157.4, "1920x1080": 141.2 };
 const FALLBACK_DPI = 133.3;
 
-function measure(dpi) {
+let told = "";
+
+/** One millimetre of this glass: by what kiosk.toml says of it (dpi, or inches of its diagonal), else by its size. */
+function measure(view) {
   const ratio = devicePixelRatio || 1;
-  const size = [Math.round(screen.width * ratio), Math.round(screen.height * ratio)].sort((a, b) => b - a).join("x");
-  const known = KNOWN_DPI[size] ? KNOWN_DPI[size] / ratio : FALLBACK_DPI;
-  document.documentElement.style.setProperty("--mm", `${((dpi ? dpi / ratio : known) / 25.4).toFixed(3)}px`);
+  const [width, height] = [Math.round(screen.width * ratio), Math.round(screen.height * ratio)];
+  const known = KNOWN_DPI[[width, height].sort((a, b) => b - a).join("x")] ?? FALLBACK_DPI * ratio;
+  const dpi = view?.dpi || (view?.inches ? Math.hypot(width, height) / view.inches : known);
+  document.documentElement.style.setProperty("--mm", `${(dpi / ratio / 25.4).toFixed(3)}px`);
+  const profile = { width, height, dpi };
+  if (view && told !== JSON.stringify(profile)) {
+    told = JSON.stringify(profile);
+    report(profile);
+  }
 }
 
 /** Nobody can be helped now: says so, keeps the languages, goes away by itself. */
@@ -28,10 +40,25 @@ function Away({ view, reason, open }) {
     <div class="pulse" aria-hidden="true"><${Icon} name="printer" /></div>
     <div role="alert"><h1>${t(`away.${key}`)}</h1>
     <p>${t(`away.${key}.next`)}</p></div>
+    ${view && html`<${Notice} view=${view} />`}
     ${view?.person && html`<p class="safe"><${Icon} name="check" />${t("away.safe")}</p>`}
     <div class="row center">${view && html`<${Tools} view=${view} open=${open} />`}</div>
   </main>`;
 }
+
+/** Outside opening hours: when to come back. */
+function Closed({ view, open }) {
+  return html`<main class="away closed">
+    <div class="pulse calm" aria-hidden="true"><${Icon} name="moon" /></div>
+    <div role="status"><h1>${t("closed.title")}</h1>
+    ${view.closed.opens_at && html`<p class="big">${t("closed.until", { when: moment(view.closed.opens_at) })}</p>`}
+    <p>${t("closed.text")}</p></div>
+    <div class="row center"><${Tools} view=${view} open=${open} /></div>
+  </main>`;
+}
+
+/** An operator far away looks for this terminal. */
+const Identify = ({ view }) => html`<div class="identify" role="status"><p class="identify-name">${view.terminal.name}</p><p>${t("identify.text")}</p></div>`;
 
 function Countdown({ view }) {
   const stay = () => act({ do: "extend" });
@@ -57,13 +84,17 @@ function App({ view, silent }) {
   const away = silent ? "kiosk-away" : view?.away;
   if (!view && !away) return null;
   const Screen = SCREENS[view?.screen] ?? Idle;
-  const counting = view && !away && view.countdown_s !== null;
+  const auto = view && !away && (view.auto_s ?? null) !== null;
+  const counting = view && !away && !auto && view.countdown_s !== null;
   return html`
     ${away ? html`<${Away} view=${view} reason=${away} open=${open} />`
+      : view.closed ? html`<${Closed} view=${view} open=${open} />`
       : html`<${Screen} key=${`${view.screen}-${view.language}`} view=${view} open=${open} />`}
     ${dialog === "language" && html`<${LanguageDialog} view=${view} onClose=${close} />`}
     ${dialog === "display" && html`<${DisplayDialog} view=${view} onClose=${close} />`}
+    ${auto && html`<${AutoRelease} view=${view} />`}
     ${counting && html`<${Countdown} view=${view} />`}
+    ${view?.identify && html`<${Identify} view=${view} />`}
     <${Spoken} view=${away ? null : view} />`;
 }
 
@@ -84,6 +115,7 @@ let silent = false;
 let leaving = false;
 
 function draw() {
+  showing(shown);
   render(html`<${App} view=${shown} silent=${silent} />`, document.getElementById("app"));
 }
 
@@ -100,19 +132,18 @@ async function show(view) {
     await wipe();
     return;
   }
-  measure(view.dpi);
+  measure(view);
   await speak(view.language).catch(() => {});
   if (leaving || isOld(view)) return;
   shown = view;
   draw();
 }
 
-addEventListener("resize", () => shown && measure(shown.dpi));
-addEventListener("contextmenu", (event) => event.preventDefault());
-addEventListener("dragstart", (event) => event.preventDefault());
+lock();
+addEventListener("resize", () => shown && measure(shown));
 addEventListener("pageshow", (event) => { if (event.persisted) location.replace("/"); });
 
-measure(0);
+measure(null);
 connect(show, (isSilent) => {
   if (isSilent === silent || leaving) return;
   silent = isSilent;

@@ -76,6 +76,9 @@ export const CodeDialog = ({ job, view, onClose }) => html`<${Entry} view=${view
 
 export const ClaimDialog = ({ view, onClose }) => html`<${Entry} view=${view} onClose=${onClose} heading=${t("claim.title")} text=${t("claim.text")} label=${t("claim.label")} onDone=${(code) => act({ do: "claim", code })} />`;
 
+/** The password after the card alone: titles, and what the card's limit keeps back. */
+export const PasswordDialog = ({ view, onClose }) => html`<${Entry} view=${view} onClose=${onClose} secret=${true} heading=${t("step_up.title")} text=${t("step_up.text")} label=${t("password")} onDone=${(password) => act({ do: "step_up", password })} />`;
+
 export const PrinterDialog = ({ view, onClose }) => html`<${Dialog} title=${t("printer.choose")} onClose=${onClose}>
   <div class="choices">${view.printers.map((printer) => html`<button key=${printer.printer_id} class="choice stack" aria-pressed=${String(printer.printer_id === view.printer_id)}
     onClick=${() => { act({ do: "printer", printer_id: printer.printer_id }); onClose(); }}><${PrinterLine} printer=${printer} />${printer.location && html`<span class="dim">${printer.location}</span>`}</button>`)}</div>

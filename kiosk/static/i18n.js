@@ -60,6 +60,14 @@ export function relative(time) {
   return format.format(Math.trunc(seconds / 60), "minute");
 }
 
+/** "today at 7:30" as short as it can be said: the time, with the day when it is not today. */
+export function moment(time) {
+  const at = new Date(time);
+  const today = new Date().toDateString() === at.toDateString();
+  const day = today ? {} : { weekday: "long", ...(at - Date.now() > 6 * 86400e3 ? { day: "numeric", month: "long" } : {}) };
+  return new Intl.DateTimeFormat(language, { hour: "numeric", minute: "2-digit", ...day }).format(at);
+}
+
 export const clock = () => new Intl.DateTimeFormat(language, { hour: "numeric", minute: "2-digit" }).format(new Date());
 
 /** A refusal's title and what to do next; a code without a text gets the general one. */

@@ -1,10 +1,9 @@
 // Nobody here: tap your card, or use your PIN. Every language and the display options at one touch.
 
 import { html, useEffect, useState } from "./vendor/htm-preact-standalone.js";
-import { NAMES, clock, printerTrouble, t } from "./i18n.js";
+import { NAMES, clock, printerTrouble, refusal, t } from "./i18n.js";
 import { act } from "./link.js";
 import { Heading, Icon } from "./ui.js";
-import { Notice } from "./notice.js";
 
 const CardArt = () => html`<svg class="art" viewBox="0 -20 200 160" aria-hidden="true">
   <g class="waves"><path d="M70 40a46 46 0 0160 0"/><path d="M56 24a68 68 0 0188 0"/><path d="M42 8a90 90 0 01116 0"/></g>
@@ -18,7 +17,13 @@ const PrinterArt = () => html`<svg class="art" viewBox="0 0 200 150" aria-hidden
 export function PrinterLine({ printer }) {
   const trouble = printer.state === "stopped" || printer.accepting === false;
   const words = trouble ? printerTrouble(printer.reasons) ?? t("printer.stopped") : printer.state === "processing" ? t("printer.busy") : t("printer.ready");
-  return html`<span class="printer-line ${trouble ? "bad" : "good"}"><${Icon} name=${trouble ? "warn" : "check"} /><span><b>${printer.name}</b> <span class="dim">${words}</span></span></span>`;
+  return html`<span class="printer-line ${trouble ? "bad" : "good"}"><${Icon} name=${trouble ? "warn" : "check"} /><span><b>${printer.name}</b> <span class="dim">${words}</span>${printer.notice && html` <span class="dim">${printer.notice}</span>`}</span></span>`;
+}
+
+/** What the terminal has to say takes the place of the invitation: it is read from where people stand. */
+function noticeWords(notice) {
+  if (notice.kind === "refusal") return { kind: "bad", ...refusal(notice.code, notice.data) };
+  return { kind: notice.kind === "alert" ? "bad" : "", title: t(`notice.${notice.code}`), next: "" };
 }
 
 export function Idle({ view, open }) {
@@ -29,15 +34,17 @@ export function Idle({ view, open }) {
   }, [view.language]);
   const cards = view.terminal.takes_cards;
   const busy = view.busy === "sign_in";
+  const missing = view.terminal.misses_reader;
+  const said = view.notice && !busy ? noticeWords(view.notice) : null;
   return html`<main class="idle">
     <header class="bar"><span class="where">${view.terminal.name || t("app.title")}</span><span class="printers">${view.printers.slice(0, 2).map((printer) => html`<${PrinterLine} key=${printer.printer_id} printer=${printer} />`)}</span><span class="time">${time}</span></header>
-    <${Notice} view=${view} />
     <div class="hero">
       ${cards ? html`<${CardArt} />` : html`<${PrinterArt} />`}
       <div class="hero-words">
-        <${Heading}>${busy ? t("busy.sign_in") : cards ? t("idle.tap") : t("idle.welcome")}<//>
-        <p>${cards ? t("idle.tap.text") : t("idle.welcome.text")}</p>
-        <button class="primary" disabled=${busy} onClick=${() => act({ do: "start" })}><${Icon} name="key" />${t("idle.pin")}</button>
+        <${Heading} class=${said ? said.kind : ""}>${busy ? t("busy.sign_in") : said ? said.title : cards ? t("idle.tap") : t("idle.welcome")}<//>
+        ${said ? html`<p>${said.next}</p>` : missing ? html`<p class="reader-away"><${Icon} name="warn" /><span><b>${t("idle.reader_away")}</b> ${t("idle.reader_away.text")}</span></p>`
+          : html`<p>${cards ? t("idle.tap.text") : t("idle.welcome.text")}</p>`}
+        <button class="primary" onClick=${() => act({ do: "start" })}><${Icon} name="key" />${t("idle.pin")}</button>
       </div>
     </div>
     <nav class="languages" aria-label=${t("language.title")}>

@@ -4,7 +4,7 @@ import { html, useEffect, useState } from "./vendor/htm-preact-standalone.js";
 import { has, money, refusal, relative, t } from "./i18n.js";
 import { act } from "./link.js";
 import { Heading, Icon, Tools } from "./ui.js";
-import { ClaimDialog, CodeDialog, JobDialog, PrinterDialog } from "./dialogs.js";
+import { ClaimDialog, CodeDialog, JobDialog, PasswordDialog, PrinterDialog } from "./dialogs.js";
 import { Notice } from "./notice.js";
 import { PrinterLine } from "./idle.js";
 
@@ -67,13 +67,14 @@ function Totals({ view }) {
     <div><dt>${t("balance")}</dt><dd>${[balance, ...pots].filter(Boolean).map(money).join(" · ") || "–"}</dd></div>
     ${view.chosen > 0 && total && html`<div><dt>${t("total")}</dt><dd>${money(total)}</dd></div>`}
     ${view.chosen > 0 && after && html`<div class=${enough ? "" : "short"}><dt>${t("balance_after")}</dt><dd>${enough ? money(after) : t("not_enough")}</dd></div>`}
+    ${view.is_above_cap && html`<div class="short cap"><dt>${t("cap.text", { amount: money(view.cost_cap) })}</dt></div>`}
   </dl>`;
 }
 
 function PrintButton({ view }) {
   const busy = view.busy === "release";
   const label = busy ? t("busy.release") : view.all_chosen ? t("print.all", { n: view.chosen }) : view.chosen ? t("print.some", { n: view.chosen }) : t("print.none");
-  return html`<button class="primary print" disabled=${busy || !view.chosen || view.busy === "quote" && !view.totals.total || view.may?.release === false} onClick=${() => act({ do: "print" })}>
+  return html`<button class="primary print" disabled=${busy || !view.chosen || view.may?.release === false} onClick=${() => act({ do: "print" })}>
     <${Icon} name="printer" /><span>${label}</span>
   </button>`;
 }
@@ -108,13 +109,14 @@ export function Jobs({ view, open }) {
     <section class="list">
       <div class="row list-head">
         <${Heading}>${t("jobs.title", { name: view.person.display_name })}<//>
+        ${view.by_card && view.may.titles === false && view.jobs.length > 0 && html`<button class="plain" onClick=${() => openDialog({ kind: "password" })}><${Icon} name="eye" />${t("titles.show")}</button>`}
       </div>
-      <${Notice} view=${view} />
+      <${Notice} view=${view}>${view.by_card && ["cost-cap", "step-up-needed", "password-needed", "password-wrong"].includes(view.notice?.code) && html`<button class="plain" onClick=${() => openDialog({ kind: "password" })}>${t("step_up.do")}</button>`}<//>
       ${view.jobs.length > 0 ? html`<ul>${view.jobs.map((job) => html`<${Job} key=${job.job_id} view=${view} job=${job} open=${openDialog} />`)}</ul>`
         : html`<div class="empty"><${Icon} name="page" /><p class="big">${loading ? t("busy.jobs") : t("jobs.none")}</p>${!loading && html`<p>${t("jobs.none.next")}</p>`}</div>`}
       <div class="row list-foot">
         ${view.ready > 1 && html`<button class="plain grow" onClick=${() => act({ do: "choose_all", on: !view.all_chosen })}><${Icon} name="check" />${view.all_chosen ? t("choose.none") : t("choose.all")}</button>`}
-        <button class="plain grow" onClick=${() => openDialog({ kind: "claim" })}><${Icon} name="key" />${t("claim.button")}</button>
+        ${view.may.claim !== false && html`<button class="plain grow" onClick=${() => openDialog({ kind: "claim" })}><${Icon} name="key" />${t("claim.button")}</button>`}
       </div>
       <${Undo} view=${view} />
     </section>
@@ -122,6 +124,7 @@ export function Jobs({ view, open }) {
     ${dialog?.kind === "job" && current && html`<${JobDialog} view=${view} job=${current} onClose=${close} open=${openDialog} />`}
     ${dialog?.kind === "code" && current && html`<${CodeDialog} job=${current} view=${view} onClose=${close} />`}
     ${dialog?.kind === "claim" && html`<${ClaimDialog} view=${view} onClose=${close} />`}
+    ${dialog?.kind === "password" && html`<${PasswordDialog} view=${view} onClose=${close} />`}
     ${dialog?.kind === "printer" && html`<${PrinterDialog} view=${view} onClose=${close} />`}
   </main>`;
 }

@@ -2,16 +2,33 @@
 
 const TOUCH_EVERY_MS = 3000;
 const SILENT_MS = 5000;
+const ASK_MS = 4000;
 let onView = () => {};
 let onSilent = () => {};
 let heardAt = Date.now();
 let touchedAt = 0;
+let visit = -1;
+let line = Promise.resolve();
 
-/** Ask the kiosk program to do something; the new view comes with the answer. */
-export async function act(action) {
+/** The visit now on the screen: what is touched is meant for it and for nobody who comes after. */
+export const showing = (shown) => { visit = shown?.visit ?? -1; };
+
+/** Ask the kiosk program to do something. One after the other, in the order of the touches; none is dropped. */
+export function act(action) {
   touchedAt = Date.now();
+  const asked = { visit, settle: false, ...action };
+  line = line.then(() => send(asked));
+  return line;
+}
+
+const post = (path, body) => fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body), signal: AbortSignal.timeout(ASK_MS) });
+
+/** Tell the size and density of the glass; unimportant enough to be lost. */
+export const report = (profile) => post("/ui/screen", profile).catch(() => {});
+
+async function send(asked) {
   try {
-    const answer = await fetch("/ui/act", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(action) });
+    const answer = await post("/ui/act", asked);
     if (answer.ok) onView(await answer.json());
     else if (answer.status === 401) onSilent(true);
   } catch {

@@ -12,6 +12,7 @@ const latin = (text) => text.replace(ARABIC_DIGITS, (digit) => String(digit.char
 
 export function SignIn({ view, open }) {
   const cardOnly = view.screen === "card_password";
+  const mailed = view.mailed && !cardOnly;
   const [active, setActive] = useState(cardOnly ? "password" : "pin");
   const [letters, setLetters] = useState(false);
   const [visible, setVisible] = useState(false);
@@ -35,7 +36,15 @@ export function SignIn({ view, open }) {
     const password = fields.password.current.value;
     if (!cardOnly && !pin) return setActive("pin");
     if (active === "pin" || !password) return setActive("password");
-    act({ do: "sign_in", pin, password });
+    act(mailed ? { do: "sign_in", pin, code: latin(password).trim() } : { do: "sign_in", pin, password });
+  };
+  const mail = () => {
+    const pin = latin(fields.pin.current?.value ?? "").trim();
+    if (!pin) return setActive("pin");
+    fields.password.current.value = "";
+    setActive("password");
+    setLetters(false);
+    act({ do: "mail_code", pin });
   };
   const field = (name, type, label) => html`<label class="field ${active === name ? "active" : ""}" hidden=${letters && active !== name}>
     <span>${label}</span>
@@ -48,15 +57,17 @@ export function SignIn({ view, open }) {
     <form onSubmit=${submit} autocomplete="off">
       <div class="row head">
         <button type="button" class="plain square" aria-label=${t("back")} onClick=${() => act({ do: "back" })}><${Icon} name="back" /></button>
-        <${Heading} class="grow" quiet=${true}>${cardOnly ? t("sign_in.card") : t("sign_in.title")}<//>
-        <${Tools} view=${view} open=${open} />
+        <${Heading} class="grow" quiet=${true}>${view.link === "offered" ? t("link.offer") : cardOnly ? t("sign_in.card") : t("sign_in.title")}<//>
+        ${mailed ? html`<p class="offer" role="status"><${Icon} name="info" /><span>${t("mail.sent")}</span></p>`
+          : view.link === "offered" ? html`<p class="offer" role="status"><${Icon} name="card" /><span><b>${t("link.offer")}.</b> ${t("link.offer.text")}</span></p>`
+          : html`<${Tools} view=${view} open=${open} />`}
       </div>
       <${Notice} view=${view} />
       <div class="fields">
         ${!cardOnly && field("pin", "text", t("pin"))}
-        <div class="row tight" hidden=${letters && active !== "password"}>${field("password", visible ? "text" : "password", t("password"))}${show}</div>
+        <div class="row tight" hidden=${letters && active !== "password"}>${field("password", visible || mailed ? "text" : "password", mailed ? t("mail.label") : t("password"))}${show}</div>
       </div>
-      <div class="row submit">${ready}</div>
+      <div class="row submit ${view.terminal.mails_codes ? "tight" : ""}">${ready}${view.terminal.mails_codes && !cardOnly && html`<button type="button" class="plain mail" disabled=${view.busy === "code"} onClick=${mail}>${mailed ? t("mail.again") : t("mail.do")}</button>`}</div>
     </form>
     ${letters
       ? html`<${Keyboard} language=${view.language} onType=${(text) => insert(input(), text)} onErase=${() => erase(input())} onDigits=${() => setLetters(false)} onEnter=${submit} />`

@@ -86,6 +86,8 @@ class FakePerson:
     language: str = "en"
     balance: int = 1250
     card: str = ""
+    cards: list[str] = field(default_factory=list)
+    release_on_tap: bool = False
     jobs: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -114,6 +116,13 @@ class FakeDaemon:
         self.jam_after: int | None = None
         self.silent = False
         self.lose_release_answers = 0
+        self.session_s = 0.05
+        self.may_link, self.cards_max, self.mailed_code = False, 2, False
+        self.cost_cap: dict[str, Any] | None = None
+        self.opens_at: str | None = None
+        self.answers: dict[str, str] = {}
+        self.preferences: list[bool] = []
+        self._methods: dict[str, str] = {}
         self._sessions: dict[str, FakePerson] = {}
         self._terminals: dict[str, Ed25519PublicKey] = {}
         self._windows: dict[str, signing.ReplayWindow] = {}
@@ -196,8 +205,17 @@ class FakeDaemon:
                     "languages": ["en", "de", "fr", "es", "ar"],
                     "idle_s": self.idle_s,
                     "countdown_s": self.countdown_s,
+                    "enrolment": {"link": self.may_link, "mailed_code": self.mailed_code},
+                    "open": self.opens_at is None,
+                    "opens_at": self.opens_at,
+                    "notice": "",
                 }
             )
+        if what == "command":
+            self.answers[data["command_id"]] = data["answer"]
+            return JSONResponse({})
+        if what == "code":
+            return JSONResponse({"expires_at": at(10)})
         if what == "session":
             return await self._session(data)
         if what == "events":
@@ -209,8 +227,10 @@ class FakeDaemon:
         if what == "logout":
             del self._sessions[token]
             return JSONResponse({})
+        if what == "session/password":
+            return self._raise(token, person, data)
         handler = getattr(self, "_" + what.split("/")[0])
-        return await handler(person, data)
+        return await handler(person, data, token)
 
     def _signature_problem(self, request: Request, body: bytes) -> str | None:
         head = request.headers
@@ -246,31 +266,72 @@ class FakeDaemon:
         )
 
     async def _session(self, data: dict[str, Any]) -> Response:
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(self.session_s)
+        method = "password"
         if "raw" in data:
-            person = next((p for p in self.people if p.card and p.card == data["raw"]), None)
+            person = next((p for p in self.people if data["raw"] in (p.card, *p.cards)), None)
+            if person is None and self.may_link:
+                error = {"code": "sign-in-failed", "message": "", "link": "link-" + data["raw"]}
+                return JSONResponse({"error": error}, 401)
             if person is not None and self.policy == "card+password":
                 return JSONResponse({"password_needed": True, "ticket": "ticket-" + person.pin})
+            method = "card"
         elif "ticket" in data:
             person = next(
                 (p for p in self.people if "ticket-" + p.pin == data["ticket"] and p.password == data["password"]), None
             )
         else:
-            person = next((p for p in self.people if p.pin == data["pin"] and p.password == data["password"]), None)
+            person = next((p for p in self.people if p.pin == data["pin"] and self._knows(p, data)), None)
         if person is None:
             return _no(401, "sign-in-failed")
         token = "secret-session-" + person.pin
         self._sessions[token] = person
-        return JSONResponse({
-            "session": token, "user": {"name": person.pin, "display_name": person.display_name, "language": person.language},
-            "expires_at": at(5), "idle_s": 60, "may": {"release": True, "delete": True, "change": True}, "password_needed": False,
-        })  # fmt: skip
+        return JSONResponse(self._session_of(token, person, method, str(data.get("reader", ""))))
 
-    async def _jobs(self, person: FakePerson, _data: dict[str, Any]) -> Response:
+    @staticmethod
+    def _knows(person: FakePerson, data: dict[str, Any]) -> bool:
+        return data["code"] == "246810" if "code" in data else person.password == data["password"]
+
+    def _session_of(self, token: str, person: FakePerson, method: str, reader: str = "") -> dict[str, Any]:
+        self._methods[token] = method
+        is_card = method == "card"
+        bound = [one["printer_id"] for one in self.printers if reader and one.get("reader") == reader]
+        return {
+            "session": token, "user": {"name": person.pin, "display_name": person.display_name, "language": person.language},
+            "expires_at": at(5), "idle_s": 60, "password_needed": False, "method": method,
+            "may": {"release": True, "delete": True, "change": True, "claim": not is_card, "link": self.may_link and not is_card, "titles": not is_card},
+            "release_on_tap": person.release_on_tap, "cost_cap": self.cost_cap if is_card else None,
+            "printer_id": bound[0] if len(bound) == 1 else "",
+        }  # fmt: skip
+
+    def _raise(self, token: str, person: FakePerson, data: dict[str, Any]) -> Response:
+        if data["password"] != person.password:
+            return _no(401, "sign-in-failed")
+        del self._sessions[token]
+        self._sessions[token + "-raised"] = person
+        return JSONResponse(self._session_of(token + "-raised", person, "card+password"))
+
+    async def _link(self, person: FakePerson, data: dict[str, Any], _token: str) -> Response:
+        raw = data["ticket"].removeprefix("link-")
+        if len(person.cards) >= self.cards_max:
+            return _no(422, "card-limit-reached")
+        person.cards.append(raw)
+        return JSONResponse(
+            {"card_id": "c1", "label": data.get("label", ""), "cards": len(person.cards), "cards_max": self.cards_max}
+        )
+
+    async def _preferences(self, person: FakePerson, data: dict[str, Any], _token: str) -> Response:
+        person.release_on_tap = data["release_on_tap"]
+        self.preferences.append(person.release_on_tap)
+        return JSONResponse({"release_on_tap": person.release_on_tap})
+
+    async def _jobs(self, person: FakePerson, _data: dict[str, Any], token: str) -> Response:
+        is_masked = self._methods[token] == "card"
+        items = [one | ({"title": "", "masked": True} if is_masked else {}) for one in person.jobs]
         total = sum(j["price"]["amount"] for j in person.jobs if j["price"])
         return JSONResponse(
             {
-                "items": person.jobs,
+                "items": items,
                 "total": {"unit": "EUR", "amount": total, "scale": 4},
                 "balance": amount(person.balance),
                 "balance_after": None,
@@ -313,10 +374,10 @@ class FakeDaemon:
             "fits": fits,
         }
 
-    async def _quote(self, person: FakePerson, data: dict[str, Any]) -> Response:
+    async def _quote(self, person: FakePerson, data: dict[str, Any], _token: str) -> Response:
         return JSONResponse(self._quote_of(person, data))
 
-    async def _release(self, person: FakePerson, data: dict[str, Any]) -> Response:
+    async def _release(self, person: FakePerson, data: dict[str, Any], _token: str) -> Response:
         if data["key"] not in self.releases:
             refusal = self._release_refusal(person, data)
             if refusal is not None:
@@ -338,7 +399,7 @@ class FakeDaemon:
             return Response(b"not json", 200)
         return JSONResponse(self.releases[data["key"]], 202)
 
-    def _release_refusal(self, person: FakePerson, data: dict[str, Any]) -> Response | None:
+    def _release_refusal(self, person: FakePerson, data: dict[str, Any]) -> Response | None:  # noqa: PLR0911
         printer = next(p for p in self.printers if p["printer_id"] == data.get("printer_id", "p1"))
         if printer["state"] == "stopped":
             others = [p for p in self.printers if p["state"] != "stopped"]
@@ -405,26 +466,26 @@ class FakeDaemon:
                 },
             )
 
-    async def _delete(self, person: FakePerson, data: dict[str, Any]) -> Response:
+    async def _delete(self, person: FakePerson, data: dict[str, Any], _token: str) -> Response:
         person.__dict__.setdefault("gone", []).extend(j for j in person.jobs if j["job_id"] in data["job_ids"])
         person.jobs[:] = [j for j in person.jobs if j["job_id"] not in data["job_ids"]]
         return JSONResponse({"undo_until": at(0.5), "job_ids": data["job_ids"]})
 
-    async def _undo(self, person: FakePerson, data: dict[str, Any]) -> Response:
+    async def _undo(self, person: FakePerson, data: dict[str, Any], _token: str) -> Response:
         gone = person.__dict__.get("gone", [])
         person.jobs.extend(j for j in gone if j["job_id"] in data["job_ids"])
         return JSONResponse({"job_ids": data["job_ids"]})
 
-    async def _claim(self, person: FakePerson, data: dict[str, Any]) -> Response:
+    async def _claim(self, person: FakePerson, data: dict[str, Any], _token: str) -> Response:
         if data["code"] != "4711":
             return _no(404, "claim-failed")
         person.jobs.append(job("claimed", "From the visitors' queue", 2))
         return JSONResponse({"job_ids": ["claimed"]})
 
-    async def _extend(self, _person: FakePerson, _data: dict[str, Any]) -> Response:
+    async def _extend(self, _person: FakePerson, _data: dict[str, Any], _token: str) -> Response:
         return JSONResponse({"expires_at": at(5)})
 
-    async def _cancel(self, _person: FakePerson, data: dict[str, Any]) -> Response:
+    async def _cancel(self, _person: FakePerson, data: dict[str, Any], _token: str) -> Response:
         self.tell(
             "job",
             {

@@ -28,9 +28,30 @@ LISTED = {"pots": Pot, "terms": Term, "readers": CardReader}
 SHAPES: Mapping[str, tuple[str, str]] = {
     "user add": ("user_id name pin ...", "the person, as `user show`"),
     "user show": (
-        "user_id name display_name email pin active profile site language origin created_at last_submitted_at "
-        "last_released_at roles cards[card_id label] aliases has_password",
+        "user_id name display_name email pin active profile site language origin release_on_tap created_at "
+        "last_submitted_at last_released_at roles cards[card_id label] aliases has_password",
         "times are null until it happened",
+    ),
+    "card show": (
+        "card_id user user_id label format state created_at created_by expires_at blocked_at last_used_at read_kept",
+        "state: active, expired, blocked; never a number",
+    ),
+    "card add": (
+        "card_id user label ... cards cards_max new",
+        "the card, as `card show`; new: false when it was theirs",
+    ),
+    "card import": (
+        "items[line user state card_id code message] applied added unchanged refused",
+        "state: added, unchanged, refused; exit 1 when rows are refused",
+    ),
+    "card rekey": ("key_id rehashed remaining retired[]", "remaining cards move at their next tap"),
+    "card check": (
+        "ok cards compared not_compared collisions[likeness cards[card_id user label]]",
+        "exit 1 when not ok",
+    ),
+    "card dry-run": (
+        "ok format cards not_compared kept changed[] lost[] gained[] unreadable[] merged[][]",
+        "cards as card_id user label; exit 1 when not ok",
     ),
     "user address": ("user_id name urls[ipp ipps]", "shown once; the address before stops working"),
     "printer show": (

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from daemon.auth.card_formats import Formats
 from daemon.auth.card_hashes import CardHashes
 from daemon.auth.card_reads import CardReads
 from daemon.auth.card_rules import CardRules
@@ -13,8 +12,15 @@ from daemon.auth.card_sign_in import CardSignIn
 from daemon.auth.card_store import CardStore
 from daemon.auth.tickets import Tickets
 from daemon.workflows.card_desk import CardDesk
+from daemon.workflows.card_enrolment import CardEnrolment
+from daemon.workflows.card_import import CardImport
+from daemon.workflows.card_keys import CardKeys
+from daemon.workflows.card_survey import CardSurvey
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from daemon.auth.card_formats import Formats
     from daemon.auth.identity import Mailer
     from daemon.auth.keys import KeyRing, SecretBox
     from daemon.auth.sessions import Sessions
@@ -31,10 +37,12 @@ class CardGround:
     """What cards stand on."""
 
     settings: Settings
+    formats: Formats
     clock: Clock
     dice: Dice
     db: Database
     ring: KeyRing
+    keys_dir: Path
     box: SecretBox
     auth_store: AuthStore
     mailer: Mailer
@@ -48,7 +56,11 @@ class CardParts:
     rules: CardRules
     tickets: Tickets
     sign_in: CardSignIn
+    enrolment: CardEnrolment
     desk: CardDesk
+    importer: CardImport
+    keys: CardKeys
+    survey: CardSurvey
 
 
 def card_parts(ground: CardGround, *, sessions: Sessions, people: PeopleDesk) -> CardParts:
@@ -60,13 +72,13 @@ def card_parts(ground: CardGround, *, sessions: Sessions, people: PeopleDesk) ->
         ground.auth_store,
         sessions,
         hashes=CardHashes(ground.ring),
-        reads=_reads(ground.settings),
+        reads=_reads(ground),
         tickets=tickets,
         box=ground.box,
         rules=rules,
         clock=ground.clock,
     )
-    desk = CardDesk(
+    enrolment = CardEnrolment(
         db=ground.db,
         store=store,
         people=people,
@@ -76,7 +88,18 @@ def card_parts(ground: CardGround, *, sessions: Sessions, people: PeopleDesk) ->
         clock=ground.clock,
         dice=ground.dice,
     )
-    return CardParts(store, rules, tickets, sign_in, desk)
+    desk = CardDesk(db=ground.db, store=store, people=people, cards=sign_in, mailer=ground.mailer, clock=ground.clock)
+    return CardParts(
+        store=store,
+        rules=rules,
+        tickets=tickets,
+        sign_in=sign_in,
+        enrolment=enrolment,
+        desk=desk,
+        importer=CardImport(enrolment, people),
+        keys=CardKeys(ground.db, store, sign_in, directory=ground.keys_dir, clock=ground.clock, dice=ground.dice),
+        survey=CardSurvey(store, sign_in),
+    )
 
 
 def card_rules(settings: Settings) -> CardRules:
@@ -94,6 +117,6 @@ def card_rules(settings: Settings) -> CardRules:
     )
 
 
-def _reads(settings: Settings) -> CardReads:
-    cards = settings.cards
-    return CardReads(Formats(), default=cards.default_format, rules=cards.readers)
+def _reads(ground: CardGround) -> CardReads:
+    cards = ground.settings.cards
+    return CardReads(ground.formats, default=cards.default_format, rules=cards.readers)

@@ -193,7 +193,7 @@ def terminal_services(parts: Parts, verbs: Verbs, feed: EventFeed) -> TerminalSe
         screen=ScreenLimits(
             kiosk.idle_s, kiosk.countdown_s, kiosk.languages, link=cards.self_enrolment, mailed_code=cards.mailed_code
         ),
-        cards=parts.cards.desk,
+        cards=parts.cards.enrolment,
         people=parts.people,
     )
 

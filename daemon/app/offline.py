@@ -28,7 +28,7 @@ async def offline_api(settings: Settings) -> AsyncIterator[ASGIApp]:
         StateLocked: a daemon is just starting or stopping.
     """
     checked = check_installation(settings.state_dir / CONFIG_NAME)
-    parts = await open_parts(settings, checked.tariffs, clock=SystemClock(), dice=SystemDice())
+    parts = await open_parts(settings, checked.tariffs, formats=checked.formats, clock=SystemClock(), dice=SystemDice())
     try:
         yield create_api(api_services(parts, None))
     finally:

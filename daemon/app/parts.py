@@ -15,6 +15,7 @@ from daemon.app.card_parts import CardGround, CardParts, card_parts
 from daemon.app.mail import open_mail
 from daemon.app.terminal_parts import TerminalCare, terminal_care
 from daemon.auth import keys, tls
+from daemon.auth.card_formats import Formats
 from daemon.auth.credentials import Credentials
 from daemon.auth.keys import SecretBox
 from daemon.auth.passwords import Passwords
@@ -112,7 +113,9 @@ class Parts:
         await self.db.close()
 
 
-async def open_parts(settings: Settings, tariffs: Mapping[str, Tariff], *, clock: Clock, dice: Dice) -> Parts:
+async def open_parts(
+    settings: Settings, tariffs: Mapping[str, Tariff], *, formats: Formats | None = None, clock: Clock, dice: Dice
+) -> Parts:
     """Open the state directory: takes its lock, migrates, reads keys.
 
     Raises:
@@ -124,7 +127,7 @@ async def open_parts(settings: Settings, tariffs: Mapping[str, Tariff], *, clock
     tls.renew(files, names=(settings.server.name, *settings.server.names), clock=clock, dice=dice)
     db = await Database.open(state / DATABASE_NAME, clock=clock)
     try:
-        return _assemble(settings, tariffs, clock=clock, dice=dice, db=db, ring=ring, files=files)
+        return _assemble(settings, tariffs, formats or Formats(), clock=clock, dice=dice, db=db, ring=ring, files=files)
     except BaseException:
         await db.close()
         raise
@@ -135,6 +138,7 @@ class _Ground:
     """What everything else stands on."""
 
     settings: Settings
+    formats: Formats
     clock: Clock
     dice: Dice
     db: Database
@@ -152,6 +156,7 @@ class _Ground:
 def _assemble(
     settings: Settings,
     tariffs: Mapping[str, Tariff],
+    formats: Formats,
     *,
     clock: Clock,
     dice: Dice,
@@ -165,6 +170,7 @@ def _assemble(
     outbox, sender = open_mail(settings, db=db, box=box, clock=clock, dice=dice, page=link_base(settings))
     ground = _Ground(
         settings=settings,
+        formats=formats,
         clock=clock,
         dice=dice,
         db=db,
@@ -276,10 +282,12 @@ def _sessions(ground: _Ground) -> Sessions:
 def _cards(ground: _Ground, sessions: Sessions, people: PeopleDesk) -> CardParts:
     below = CardGround(
         settings=ground.settings,
+        formats=ground.formats,
         clock=ground.clock,
         dice=ground.dice,
         db=ground.db,
         ring=ground.ring.card,
+        keys_dir=ground.settings.state_dir / KEYS_DIR,
         box=ground.box,
         auth_store=ground.auth_store,
         mailer=ground.outbox,

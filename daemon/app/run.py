@@ -40,7 +40,9 @@ async def serve(checked: Checked, *, ready: Callable[[dict[str, str]], None]) ->
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    parts = await open_parts(checked.settings, checked.tariffs, clock=SystemClock(), dice=SystemDice())
+    parts = await open_parts(
+        checked.settings, checked.tariffs, formats=checked.formats, clock=SystemClock(), dice=SystemDice()
+    )
     try:
         await _serve(parts, build_verbs(parts), checked.origins, ready=ready, stop=stop)
     finally:

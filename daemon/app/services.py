@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from daemon.accounting.books import Books
 from daemon.app.parts import link_base
 from daemon.kernel.errors import Unavailable
-from daemon.web.api.services import ApiServices, Health
+from daemon.web.api.services import ApiServices, CardServices, Health
 from daemon.workflows.accounts import Accounts
 from daemon.workflows.cancel import Cancel
 from daemon.workflows.jobs import Jobs
@@ -17,6 +17,7 @@ from daemon.workflows.terminal_desk import TerminalDesk
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from daemon.app.card_parts import CardParts
     from daemon.app.parts import Parts
     from daemon.app.verbs import Verbs
     from daemon.jobs.job import Job
@@ -69,6 +70,7 @@ def api_services(
             clock=parts.clock,
         ),
         tokens=parts.tokens,
+        cards=_cards(parts.cards),
         personal_urls=settings.server.personal_urls,
         release=verbs.release if verbs is not None else None,
         health=health,
@@ -90,6 +92,16 @@ def terminal_desk(parts: Parts) -> TerminalDesk:
         clock=parts.clock,
         site=parts.settings.people.site,
         daemon_url=link_base(parts.settings),
+    )
+
+
+def _cards(cards: CardParts) -> CardServices:
+    return CardServices(
+        desk=cards.desk,
+        enrolment=cards.enrolment,
+        importer=cards.importer,
+        keys=cards.keys,
+        survey=cards.survey,
     )
 
 

@@ -76,6 +76,9 @@ def build_verbs(parts: Parts) -> Verbs:
         parts.terminal_care.commands.prune,
         parts.terminal_care.watch.prune,
         parts.outbox.prune,
+        parts.cards.keys.catch_up,
+        parts.cards.desk.tell_expired,
+        parts.cards.desk.prune_proofs,
     )
     return Verbs(
         workshop=workshop,

@@ -6,14 +6,15 @@ it. The day is the site's: two taps either side of midnight in its time zone are
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
 
 from daemon.auth.identity import RIGHTS, Rights
-from daemon.kernel.clock import US_PER_S
-from daemon.kernel.errors import Conflict, Refusal
+from daemon.kernel.clock import US_PER_S, from_rfc3339
+from daemon.kernel.errors import BadInput, Conflict, Refusal
 
 if TYPE_CHECKING:
     from daemon.auth.identity import Method
@@ -91,3 +92,36 @@ def judge(*, is_active: bool, blocked_at_us: int | None, expires_at_us: int | No
 
 def _as_dict(rights: Rights) -> dict[str, bool]:
     return {name: getattr(rights, name) for name in Rights.__slots__}
+
+
+class ExpiryUnreadable(BadInput):
+    """Not a day, a time or a span."""
+
+    code = "expiry-unreadable"
+
+
+_SPAN = re.compile(r"\+([1-9]\d{0,4})([hdw])")
+_SPAN_S = {"h": 3600, "d": 86_400, "w": 7 * 86_400}
+
+
+def expiry_of(text: str, *, now_us: int, timezone: str) -> int | None:
+    """When a temporary card ends, as people write it; None for an empty text (it does not end).
+
+    `2026-12-31` is good through that day in the site's zone, `2026-12-31T18:00:00+01:00` until that moment, `+8h`,
+    `+3d` and `+2w` from now on.
+
+    Raises:
+        ExpiryUnreadable: none of these.
+    """
+    wanted = text.strip()
+    if not wanted:
+        return None
+    if span := _SPAN.fullmatch(wanted):
+        return now_us + int(span[1]) * _SPAN_S[span[2]] * US_PER_S
+    try:
+        if len(wanted) == len("2026-12-31"):
+            after = date.fromisoformat(wanted) + timedelta(days=1)
+            return int(datetime.combine(after, time(), ZoneInfo(timezone)).timestamp()) * US_PER_S
+        return from_rfc3339(wanted)
+    except (ValueError, OverflowError) as error:
+        raise ExpiryUnreadable("an end is a day (2026-12-31), a time with zone (RFC 3339) or a span (+8h)") from error

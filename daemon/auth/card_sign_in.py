@@ -158,6 +158,14 @@ class CardSignIn:
         since = self._clock.now_us() - STRANGER_KEPT_S * US_PER_S
         return [one for one in reversed(self._strangers) if one.at_us > since]
 
+    def open_read(self, sealed: bytes, *, card_id: str) -> str:
+        """The read that is kept with this card.
+
+        Raises:
+            SealBroken: changed, another card's, or another installation's.
+        """
+        return self._box.open(sealed, place=read_place(card_id)).decode()
+
     # ----- inside -----
     async def _form(self, raw: str, terminal: Terminal, reader: str, now: int) -> tuple[bytes, str]:
         """The canonical form of the read and the name of its format; what is no number is counted and refused."""
@@ -219,7 +227,7 @@ class CardSignIn:
         """A card under an old key moves to the one in use; one without a kept read gets it, where reads are kept."""
         if found.key_id != self.hashes.key_id:
             value, key_id = self.hashes.of(form)
-            self._store.rehash(unit, card_id=found.id, old_key=found.key_id, value=value, key_id=key_id)
+            self._store.rehash(unit, card_id=found.id, value=value, key_id=key_id)
         if not found.has_read and self.rules.keep_reads:
             sealed = self._box.seal(read.raw.encode(), place=read_place(found.public_id))
             self._store.keep_read(unit, card_id=found.id, sealed=sealed, format_name=read.format)

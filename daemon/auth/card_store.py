@@ -85,6 +85,7 @@ class KeptRead:
 
     id: int
     public_id: str
+    hash: bytes
     key_id: str
     format: str
     label: str
@@ -161,15 +162,6 @@ class CardStore:
         """Cards with their sealed reads, in order, for everything that looks at all of them."""
         return await self._kept("c.id>:after ORDER BY c.id LIMIT :most", after=after_id, most=limit)
 
-    async def to_rehash(self, key_id: str, *, after_id: int, limit: int) -> list[KeptRead]:
-        """Cards under another key than this one whose read is kept, in order."""
-        return await self._kept(
-            "c.key_id<>:key AND c.sealed IS NOT NULL AND c.id>:after ORDER BY c.id LIMIT :most",
-            key=key_id,
-            after=after_id,
-            most=limit,
-        )
-
     async def count_by_key(self) -> dict[str, int]:
         """How many cards are stored under each key."""
         rows = await self._db.read("SELECT key_id, count(*) AS n FROM card GROUP BY key_id ORDER BY key_id")
@@ -242,15 +234,18 @@ class CardStore:
             day=day,
         )
 
-    def rehash(self, unit: Unit, *, card_id: int, old_key: str, value: bytes, key_id: str) -> None:
-        """Append the move to the key in use; nothing happens when another tap or batch moved it already."""
+    def rehash(self, unit: Unit, *, card_id: int, old: bytes | None = None, value: bytes, key_id: str) -> None:
+        """Append another keyed hash, decided on `old`; nothing happens when another tap or batch was faster.
+
+        Refused as `card-taken` when another card has it.
+        """
         unit.add(
-            "UPDATE card SET hash=:hash, key_id=:key WHERE id=:id AND key_id=:old",
+            "UPDATE card SET hash=:hash, key_id=:key WHERE id=:id AND (:old IS NULL OR hash=:old)",
             refusal="card-taken",
             hash=value,
             key=key_id,
             id=card_id,
-            old=old_key,
+            old=old,
         )
 
     def keep_read(self, unit: Unit, *, card_id: int, sealed: bytes, format_name: str) -> None:
@@ -263,7 +258,7 @@ class CardStore:
         )
 
     def forget_reads(self, unit: Unit) -> None:
-        """Append the end of every kept read."""
+        """Append the end of every kept read, where a site no longer keeps them."""
         unit.add("UPDATE card SET sealed=NULL WHERE sealed IS NOT NULL")
 
     def describe(self, unit: Unit, card: Card, *, label: str, expires_at_us: int | None) -> None:
@@ -337,7 +332,7 @@ class CardStore:
 
     async def _kept(self, where: str, **params: object) -> list[KeptRead]:
         rows = await self._db.read(
-            f"""SELECT c.id, c.public_id, c.key_id, c.format, c.label, c.sealed, p.name AS user_name
+            f"""SELECT c.id, c.public_id, c.hash, c.key_id, c.format, c.label, c.sealed, p.name AS user_name
                   FROM card c JOIN person p ON p.id=c.person_id WHERE {where}""",
             **params,
         )

@@ -11,6 +11,7 @@ import base64
 import binascii
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidTag
@@ -19,7 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from daemon.kernel.errors import Refusal
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Collection, Iterable
 
     from daemon.kernel.ids import Dice
 
@@ -134,12 +135,37 @@ def rotate(directory: Path, purpose: str, dice: Dice) -> Key:
     if len(ring.all) >= KEYS_PER_FILE_MAX:
         raise KeysMissing(f"{purpose} holds {KEYS_PER_FILE_MAX} keys already; retire old ones first")
     key = new_key(dice)
-    temporary = path.with_name(f".{purpose}.new")
-    temporary.unlink(missing_ok=True)
-    _write_new(temporary, _line(key) + "".join(_line(old) for old in ring.all))
-    temporary.replace(path)
-    sync_directory(directory)
+    _replace(path, [key, *ring.all])
     return key
+
+
+def retire(directory: Path, purpose: str, keep: Collection[str]) -> tuple[str, ...]:
+    """Forget keys of `purpose` that are not in `keep`; the one in use stays in any case. Returns their ids.
+
+    Raises:
+        KeysMissing: there is no such file.
+    """
+    path = directory / purpose
+    ring = _read(path, purpose)
+    kept = [key for key in ring.all if key is ring.current or key.key_id in keep]
+    gone = tuple(key.key_id for key in ring.all if key not in kept)
+    if gone:
+        _replace(path, kept)
+    return gone
+
+
+def is_given(purpose: str) -> bool:
+    """Whether this key comes from a systemd credential: then it is changed there, not here."""
+    return _given(purpose) is not None
+
+
+def load_ring(directory: Path, purpose: str) -> KeyRing:
+    """The ring of one purpose as it is now on disk, or as systemd gives it.
+
+    Raises:
+        KeysMissing: absent, unreadable or damaged.
+    """
+    return _read(_given(purpose) or directory / purpose, purpose)
 
 
 def load(directory: Path) -> Keys:
@@ -148,14 +174,7 @@ def load(directory: Path) -> Keys:
     Raises:
         KeysMissing: a file is absent, unreadable or damaged; the message names it.
     """
-    credentials = os.environ.get(CREDENTIALS_VARIABLE, "")
-    rings: dict[str, KeyRing] = {}
-    for purpose in PURPOSES:
-        path = directory / purpose
-        if credentials:
-            given = type(directory)(credentials) / f"{CREDENTIAL_PREFIX}{purpose}"
-            path = given if given.exists() else path
-        rings[purpose] = _read(path, purpose)
+    rings = {purpose: load_ring(directory, purpose) for purpose in PURPOSES}
     return Keys(pepper=rings[PEPPER], card=rings[CARD], box=rings[BOX], audit=rings[AUDIT])
 
 
@@ -195,6 +214,22 @@ def sync_directory(directory: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _given(purpose: str) -> Path | None:
+    """The systemd credential of this purpose, where there is one."""
+    folder = os.environ.get(CREDENTIALS_VARIABLE, "")
+    given = Path(folder) / f"{CREDENTIAL_PREFIX}{purpose}" if folder else None
+    return given if given is not None and given.exists() else None
+
+
+def _replace(path: Path, ring: Iterable[Key]) -> None:
+    """Write a key file anew, wholly or not at all."""
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.unlink(missing_ok=True)
+    _write_new(temporary, "".join(_line(key) for key in ring))
+    temporary.replace(path)
+    sync_directory(path.parent)
 
 
 def _bound(key_id: str, place: str) -> bytes:

@@ -34,6 +34,7 @@ ACCOUNTS_ADJUST = "accounts.adjust"
 LEDGER_READ = "ledger.read"
 CARDS_READ = "cards.read"
 CARDS_WRITE = "cards.write"
+CARDS_BLOCK = "cards.block"
 TOKENS_WRITE = "tokens.write"
 QUEUES_OPERATE = "queues.operate"
 SETTINGS_READ = "settings.read"
@@ -64,6 +65,7 @@ ROLES: dict[str, frozenset[str]] = {
             LEDGER_READ,
             CARDS_READ,
             CARDS_WRITE,
+            CARDS_BLOCK,
             TOKENS_WRITE,
             QUEUES_OPERATE,
             SETTINGS_READ,
@@ -73,7 +75,7 @@ ROLES: dict[str, frozenset[str]] = {
             STATUS_READ,
         }
     ),
-    "operator": _LOOK | {USERS_UNLOCK, TERMINALS_OPERATE, JOBS_CONTROL, QUEUES_OPERATE, CARDS_READ},
+    "operator": _LOOK | {USERS_UNLOCK, TERMINALS_OPERATE, JOBS_CONTROL, QUEUES_OPERATE, CARDS_READ, CARDS_BLOCK},
     "billing": frozenset({USERS_READ, ACCOUNTS_READ, ACCOUNTS_ADJUST, LEDGER_READ, STATUS_READ}),
     "read-only": _LOOK | {ACCOUNTS_READ, CARDS_READ},
     "metrics": frozenset({METRICS_READ}),

@@ -13,7 +13,7 @@ from daemon.cli.output import fields, note, say
 LABELS = {
     "name": "Name", "user_id": "Id", "display_name": "Full name", "email": "Mail", "active": "Active", "pin": "PIN",
     "profile": "Profile", "site": "Site", "roles": "Roles", "cards": "Cards", "aliases": "Also known as",
-    "has_password": "Password set", "locked": "Locked",
+    "has_password": "Password set", "release_on_tap": "Print on tap", "locked": "Locked",
     "last_submitted_at": "Last job sent", "last_released_at": "Last job released",
 }  # fmt: skip
 COLUMNS = {"name": "NAME", "display_name": "FULL NAME", "profile": "PROFILE", "active": "ACTIVE", "pin": "PIN"}
@@ -99,10 +99,14 @@ def password(context: Context) -> int:
 
 def change(context: Context) -> int:
     options = context.options
-    given = {"display_name": options.display_name, "email": options.email}
+    given = {
+        "display_name": options.display_name,
+        "email": options.email,
+        "release_on_tap": options.release_on_tap,
+    }
     body = {key: value for key, value in given.items() if value is not None}
     if not body:
-        raise UsageError("say what to change: --display-name or --email")
+        raise UsageError("say what to change: --display-name, --email or --release-on-tap")
 
     return answer(
         context,
@@ -152,13 +156,19 @@ COMMANDS = (
     Command(("user", "show"), "Show one person.", show, ("holdfast user show anna --json",), (_NAME,)),
     Command(
         ("user", "change"),
-        "Change a person's full name or mail address.",
+        "Change a person's full name, mail address, or whether a tap begins to print everything that waits.",
         change,
-        ("holdfast user change anna --email anna@example.org",),
+        ("holdfast user change anna --email anna@example.org", "holdfast user change anna --release-on-tap on"),
         (
             _NAME,
             argument("--display-name", metavar="TEXT", default=None, help="full name on screens"),
             argument("--email", metavar="ADDRESS", default=None, help="where notices go"),
+            argument(
+                "--release-on-tap",
+                choices=("on", "off", "site"),
+                default=None,
+                help="whether a tap prints everything that waits; site: as the site says",
+            ),
         ),
     ),
     Command(

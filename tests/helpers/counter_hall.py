@@ -13,7 +13,7 @@ from daemon.notices.feed import EventFeed
 from daemon.system import SystemClock
 from daemon.web.https import WebServer, listen_tcp
 from daemon.web.terminal.routes import create_terminal_api
-from daemon.workflows.card_desk import CardDraft
+from daemon.workflows.card_enrolment import CardDraft
 from kiosk import identity
 from kiosk.enrolment import enrol
 from kiosk.link import DaemonLink
@@ -57,7 +57,7 @@ class Hall:
 
     async def add_card(self, person, raw, **draft):
         """Register a card; its id."""
-        made = await self.parts.cards.desk.enrol(person, CardDraft(raw, **draft), by="local:0", how="desk")
+        made = await self.parts.cards.enrolment.enrol(person, CardDraft(raw, **draft), by="local:0", how="desk")
         return made.card.public_id
 
 

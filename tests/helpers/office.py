@@ -65,7 +65,9 @@ class Office:
     async def open(self, **policy: Any) -> None:
         """Start the daemon's insides, recovery first; `policy` changes the release policy (times)."""
         checked = check_installation(self.state / "holdfast.toml", environment={})
-        self.parts = await open_parts(checked.settings, checked.tariffs, clock=SystemClock(), dice=SystemDice())
+        self.parts = await open_parts(
+            checked.settings, checked.tariffs, formats=checked.formats, clock=SystemClock(), dice=SystemDice()
+        )
         fast = {"lost_after_s": 2.0, "poll_first_s": 0.05, "poll_max_s": 0.2, "status_timeout_s": 3.0} | policy
         object.__setattr__(self.parts.house, "policy", replace(self.parts.house.policy, **fast))
         self.verbs = build_verbs(self.parts)

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse, Response
 
 from daemon.auth import permissions as p
 from daemon.auth.permissions import Actor
-from daemon.web.api import accounts, devices, jobs, terminals, tokens, users
+from daemon.web.api import accounts, cards, devices, jobs, terminals, tokens, users
 from daemon.web.api.access import Services, actor_of, needs
 from daemon.web.api.errors import install
 from daemon.web.api.services import ApiServices
@@ -66,6 +66,8 @@ def create_api(services: ApiServices) -> FastAPI:
         users.router,
         devices.printers_router,
         terminals.terminals_router,
+        cards.router,
+        cards.of_user_router,
         jobs.router,
         accounts.router,
         accounts.ledger_router,

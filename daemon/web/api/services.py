@@ -10,6 +10,11 @@ from daemon.auth.tokens import Tokens
 from daemon.kernel.clock import Clock
 from daemon.workflows.accounts import Accounts
 from daemon.workflows.cancel import Cancel
+from daemon.workflows.card_desk import CardDesk
+from daemon.workflows.card_enrolment import CardEnrolment
+from daemon.workflows.card_import import CardImport
+from daemon.workflows.card_keys import CardKeys
+from daemon.workflows.card_survey import CardSurvey
 from daemon.workflows.jobs import Jobs
 from daemon.workflows.people import PeopleDesk
 from daemon.workflows.printer_desk import PrinterDesk
@@ -23,6 +28,17 @@ class Health:
 
     is_ready: bool
     parts: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class CardServices:
+    """Everything behind /api/v1/cards."""
+
+    desk: CardDesk
+    enrolment: CardEnrolment
+    importer: CardImport
+    keys: CardKeys
+    survey: CardSurvey
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +57,7 @@ class ApiServices:
     cancel: Cancel
     accounts: Accounts
     tokens: Tokens
+    cards: CardServices
     release: Release | None
     personal_urls: Callable[[str], dict[str, str]]
     health: Callable[[], Awaitable[Health]]

@@ -30,6 +30,7 @@ def user(
         "profile": person.profile,
         "site": person.site,
         "language": person.language,
+        "release_on_tap": person.release_on_tap,
         "origin": person.origin,
         "created_at": rfc3339(person.created_at_us),
         "last_submitted_at": rfc3339(person.last_submitted_at_us),

@@ -23,6 +23,10 @@ Unlocks = Annotated[Actor, Depends(needs(p.USERS_UNLOCK))]
 SetsPasswords = Annotated[Actor, Depends(needs(p.USERS_PASSWORD))]
 
 
+WISHES: dict[str, bool | None] = {"on": True, "off": False, "site": None}
+"""What people may wish for their taps; None follows the site."""
+
+
 class NewUser(BaseModel):
     """A person to add; `pin` is `auto` or 4 to 12 digits."""
 
@@ -46,6 +50,9 @@ class UserChange(BaseModel):
 
     display_name: str | None = Field(None, max_length=256)
     email: str | None = Field(None, max_length=256)
+    release_on_tap: Literal["on", "off", "site"] | None = Field(
+        None, description="Whether a tap begins to print everything that waits; site: as the site says."
+    )
 
 
 class NewPassword(BaseModel):
@@ -108,9 +115,14 @@ async def show_user(services: Services, _actor: Reads, user: str) -> dict[str, A
 
 @router.patch("/{user}")
 async def change_user(services: Services, actor: Writes, user: str, change: UserChange) -> dict[str, Any]:
-    """Change the full name or the mail address; what is left out stays."""
+    """Change the full name, the mail address or what a tap does; what is left out stays."""
     person = await services.people.find(user)
-    return await _show(services, await services.people.change(person, **change.model_dump(), actor=actor.name))
+    given = change.model_dump()
+    wish = given.pop("release_on_tap")
+    person = await services.people.change(person, **given, actor=actor.name)
+    if wish is not None:
+        person = await services.people.wish(person, release_on_tap=WISHES[wish], actor=actor.name)
+    return await _show(services, person)
 
 
 @router.post("/{user}/address")

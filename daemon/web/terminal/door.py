@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from daemon.notices.feed import EventFeed
     from daemon.web.terminal.backend import Backend
     from daemon.web.terminal.printer_news import PrinterNews
-    from daemon.workflows.card_desk import CardDesk
+    from daemon.workflows.card_enrolment import CardEnrolment
     from daemon.workflows.people import PeopleDesk
 
 log = structlog.get_logger(__name__)
@@ -70,7 +70,7 @@ class TerminalServices:
     backend: Backend
     clock: Clock
     screen: ScreenLimits
-    cards: CardDesk
+    cards: CardEnrolment
     people: PeopleDesk
 
 

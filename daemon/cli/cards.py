@@ -1,0 +1,346 @@
+"""`holdfast card add|list|block|...`: enrolled cards. Numbers are read from standard input and never printed."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from daemon.cli import secret_input
+from daemon.cli.answer import answer, path
+from daemon.cli.client import Api, with_api
+from daemon.cli.command import DIFFERENCE, OK, Command, Context, UsageError, argument
+from daemon.cli.listing import show_list
+from daemon.cli.output import fields, plain, say, say_json, table
+
+LABELS = {
+    "card_id": "Id", "user": "User", "label": "Label", "state": "State", "format": "Format", "created_at": "Added",
+    "created_by": "Added by", "expires_at": "Ends", "blocked_at": "Blocked", "last_used_at": "Last used",
+    "read_kept": "Read kept",
+}  # fmt: skip
+COLUMNS = {
+    "card_id": "ID", "user": "USER", "label": "LABEL", "state": "STATE", "format": "FORMAT", "expires_at": "ENDS",
+    "last_used_at": "LAST USED",
+}  # fmt: skip
+WHO = {"card_id": "ID", "user": "USER", "label": "LABEL", "reason": "WHY"}
+IMPORT_BYTES_MAX = 32 * 1024 * 1024
+IMPORT_ROWS_MAX = 200_000
+IMPORT_BATCH = 500
+IMPORT_COLUMNS = ("user", "card", "format", "label", "expires")
+SHOWN_MAX = 50
+
+
+def add(context: Context) -> int:
+    options = context.options
+    body: dict[str, Any] = {"user": options.user, "label": options.label, "expires": options.expires}
+    if options.tapped_at:
+        if options.reader_format:
+            raise UsageError("a tapped card has the format of its reader: leave out --reader-format")
+        body["tapped_at"] = options.tapped_at
+    else:
+        body |= {"format": options.reader_format, "raw": secret_input.typed("card as the reader gives it")}
+
+    def told(made: Any) -> None:
+        what = "is linked to" if made["new"] else "was linked before to"
+        say(f"Card {made['card_id']} {what} {made['user']}, who has {made['cards']} of {made['cards_max']} cards.")
+
+    return answer(context, lambda api: api.post("/cards", body), told, needs_daemon=bool(options.tapped_at))
+
+
+def listing(context: Context) -> int:
+    return show_list(
+        context, "/cards", COLUMNS, empty="No cards yet. Add one: holdfast card add USER --reader-format default",
+        query={"user": context.options.user},
+    )  # fmt: skip
+
+
+def show(context: Context) -> int:
+    return answer(context, lambda api: api.get(path("cards", context.options.card)), lambda card: fields(card, LABELS))
+
+
+def change(context: Context) -> int:
+    options = context.options
+    body = {key: value for key in ("label", "expires") if (value := getattr(options, key)) is not None}
+    if not body:
+        raise UsageError("say what to change: --label or --expires")
+    return answer(
+        context,
+        lambda api: api.patch(path("cards", options.card), body),
+        lambda card: say(f"Changed card {card['card_id']} of {card['user']}."),
+    )
+
+
+def block(context: Context) -> int:
+    return answer(
+        context,
+        lambda api: api.post(path("cards", context.options.card, "block")),
+        lambda card: say(f"Card {card['card_id']} of {card['user']} is blocked; what it had open has ended."),
+    )
+
+
+def unblock(context: Context) -> int:
+    return answer(
+        context,
+        lambda api: api.post(path("cards", context.options.card, "unblock")),
+        lambda card: say(f"Card {card['card_id']} of {card['user']} works again."),
+    )
+
+
+def remove(context: Context) -> int:
+    return answer(
+        context,
+        lambda api: api.delete(path("cards", context.options.card)),
+        lambda card: say(f"Card {card['card_id']} of {card['user']} is removed; it can be linked anew."),
+    )
+
+
+def rekey(context: Context) -> int:
+    def told(done: Any) -> None:
+        say(f"New key {done['key_id']}; {done['rehashed']} cards moved to it.")
+        if done["remaining"]:
+            say(f"{done['remaining']} cards move at their next tap; the key before is kept until then.")
+        for key_id in done["retired"]:
+            say(f"Key {key_id} is forgotten: no card is stored under it.")
+
+    return answer(context, lambda api: api.post("/cards/rekey"), told)
+
+
+def check(context: Context) -> int:
+    found = with_api(context.settings(), lambda api: api.get("/cards/check"))
+    if context.as_json:
+        say_json(found)
+    else:
+        for one in found["collisions"]:
+            say(f"{one['likeness']}:")
+            table(one["cards"], {key: title for key, title in WHO.items() if key != "reason"})
+        say(f"{found['compared']} of {found['cards']} cards compared, {len(found['collisions'])} likenesses found.")
+    return OK if found["ok"] else DIFFERENCE
+
+
+def dry_run(context: Context) -> int:
+    options = context.options
+    file = Path(options.with_file)
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} cannot be read: {error}") from error
+    body = {"format": options.format, "text": text, "file": file.name}
+    found = with_api(context.settings(), lambda api: api.post("/cards/dry-run", body))
+    if context.as_json:
+        say_json(found)
+    else:
+        _tell_dry_run(found)
+    return OK if found["ok"] else DIFFERENCE
+
+
+def _tell_dry_run(found: dict[str, Any]) -> None:
+    for key, title in (
+        ("lost", "Would stop matching"),
+        ("changed", "Would get another number (moved from the kept read when the daemon next starts)"),
+        ("gained", "Would match from then on"),
+        ("unreadable", "Refused before and after"),
+    ):
+        if found[key]:
+            say(f"{title}: {len(found[key])}")
+            table(found[key][:SHOWN_MAX], WHO)
+    for group in found["merged"]:
+        say("Would become one card:")
+        table(group, {key: title for key, title in WHO.items() if key != "reason"})
+    say(f"{found['kept']} of {found['cards']} cards stay as they are.")
+    if found["not_compared"]:
+        say(f"{found['not_compared']} cards have no kept read: nothing can be said of them.")
+
+
+def import_file(context: Context) -> int:
+    options = context.options
+    if options.apply and options.dry_run:
+        raise UsageError("either --apply or --dry-run")
+    file = Path(options.file)
+    rows = read_rows(file, options.reader_format)
+
+    async def send(api: Api) -> dict[str, Any]:
+        total: dict[str, Any] = {"items": [], "applied": options.apply, "added": 0, "unchanged": 0, "refused": 0}
+        for start in range(0, len(rows), IMPORT_BATCH):
+            body = {"rows": rows[start : start + IMPORT_BATCH], "apply": options.apply}
+            done = await api.post("/cards/import", body)
+            total["items"] += done["items"]
+            for key in ("added", "unchanged", "refused"):
+                total[key] += done[key]
+        return total
+
+    found = with_api(context.settings(), send)
+    if context.as_json:
+        say_json(found)
+    else:
+        _tell_import(found, file.name)
+    return DIFFERENCE if found["refused"] else OK
+
+
+def _tell_import(found: dict[str, Any], name: str) -> None:
+    for item in found["items"]:
+        if item["state"] == "refused":
+            say(f"{name}:{item['line']}: {plain(item['user'])}: {plain(item['message'])}")
+    done = "added" if found["applied"] else "would be added"
+    say(f"{found['added']} {done}, {found['unchanged']} there already, {found['refused']} refused.")
+    if not found["applied"]:
+        say("Nothing was written. The same with --apply adds what can be added.")
+
+
+def read_rows(file: Path, format_name: str) -> list[dict[str, Any]]:
+    """The rows of a file with the columns user, card and, where wanted, format, label, expires.
+
+    UTF-8; comma, semicolon or tab between columns; the first line names them. Blank lines are skipped.
+
+    Raises:
+        UsageError: not such a file; `details` lists every problem with its line.
+    """
+    try:
+        if file.stat().st_size > IMPORT_BYTES_MAX:
+            raise UsageError(f"{file} is larger than {IMPORT_BYTES_MAX} bytes")
+        text = file.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} cannot be read as UTF-8 text: {error}") from error
+    head = text.split("\n", 1)[0]
+    delimiter = max(",;\t", key=head.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    problems: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
+    try:
+        names = [name.strip().lower() for name in next(reader, [])]
+        problems += [_problem(file, 1, name, message) for name, message in _wrong_columns(names)]
+        for values in reader if not problems else ():
+            if any(value.strip() for value in values):
+                rows.append(_row(names, values, reader.line_num, format_name))
+                if len(values) > len(names):
+                    problems.append(_problem(file, reader.line_num, "", "has more values than there are columns"))
+    except csv.Error as error:
+        problems.append(_problem(file, reader.line_num, "", str(error)))
+    if len(rows) > IMPORT_ROWS_MAX:
+        problems.append(_problem(file, 0, "", f"has more than {IMPORT_ROWS_MAX} rows"))
+    if problems:
+        raise UsageError(f"{file} is no list of cards", details=problems)
+    return rows
+
+
+def _wrong_columns(names: list[str]) -> list[tuple[str, str]]:
+    known = ", ".join(IMPORT_COLUMNS)
+    found = [(name, f"is no column; there are: {known}") for name in names if name not in IMPORT_COLUMNS]
+    found += [(name, "is needed") for name in ("user", "card") if name not in names]
+    return found + [(name, "stands there twice") for name in sorted({n for n in names if names.count(n) > 1})]
+
+
+def _row(names: list[str], values: list[str], line: int, format_name: str) -> dict[str, Any]:
+    given = dict(zip(names, values, strict=False))
+    return {
+        "line": line,
+        "user": given.get("user", "").strip()[:256],
+        "raw": given.get("card", ""),
+        "format": given.get("format", "").strip()[:64] or format_name,
+        "label": given.get("label", "").strip()[:256],
+        "expires": given.get("expires", "").strip()[:64],
+    }
+
+
+def _problem(file: Path, line: int, key: str, message: str) -> dict[str, Any]:
+    return {"file": str(file), "line": line, "key": key, "message": message}
+
+
+_CARD = argument("card", metavar="CARD_ID", help="the card's id, as `card list` shows it")
+_FORMAT = argument("--reader-format", metavar="F", default="", help="card format of the read (default: as configured)")
+_EXPIRES = "2026-12-31 (through that day), an RFC 3339 time, or +8h, +3d, +2w from now"
+
+COMMANDS = (
+    Command(
+        ("card", "add"),
+        "Link a card to a person: its read comes on standard input, or from a tap a moment ago.",
+        add,
+        (
+            "holdfast card add anna --reader-format h10301 --label 'blue fob' < read.txt",
+            "holdfast card add anna --tapped-at hall-1",
+            "holdfast card add guest7 --expires +8h",
+        ),
+        (
+            argument("user", metavar="USER", help="network name (or id)"),
+            _FORMAT,
+            argument(
+                "--tapped-at",
+                metavar="TERMINAL",
+                default="",
+                help="take the unknown card tapped last at this terminal, at most five minutes ago",
+            ),
+            argument("--label", metavar="TEXT", default="", help="what the card is called in lists and mails"),
+            argument("--expires", metavar="WHEN", default="", help=f"end of a temporary card: {_EXPIRES}"),
+        ),
+    ),
+    Command(
+        ("card", "list"),
+        "List cards; never their numbers.",
+        listing,
+        ("holdfast card list", "holdfast card list --user anna --json"),
+        (argument("--user", metavar="USER", default="", help="only this person's"),),
+    ),
+    Command(("card", "show"), "Show one card.", show, ("holdfast card show CARD_ID --json",), (_CARD,)),
+    Command(
+        ("card", "change"),
+        "Change a card's label or end.",
+        change,
+        ("holdfast card change CARD_ID --label 'staff card'", "holdfast card change CARD_ID --expires ''"),
+        (
+            _CARD,
+            argument("--label", metavar="TEXT", default=None, help="what it is called"),
+            argument("--expires", metavar="WHEN", default=None, help=f"{_EXPIRES}; empty: it does not end"),
+        ),
+    ),
+    Command(
+        ("card", "block"),
+        "Block a lost card at once, everywhere; what it has open ends and its owner hears of it.",
+        block,
+        ("holdfast card block CARD_ID",),
+        (_CARD,),
+    ),
+    Command(
+        ("card", "unblock"), "Let a blocked card work again.", unblock, ("holdfast card unblock CARD_ID",), (_CARD,)
+    ),
+    Command(
+        ("card", "remove"),
+        "Forget a card; it can be linked anew, by anybody.",
+        remove,
+        ("holdfast card remove CARD_ID",),
+        (_CARD,),
+    ),
+    Command(
+        ("card", "import"),
+        "Try a file of cards, row by row, and with --apply write what can be written; exit 1 when rows are refused.",
+        import_file,
+        ("holdfast card import cards.csv", "holdfast card import cards.csv --reader-format h10301 --apply --json"),
+        (
+            argument("file", metavar="FILE.csv", help="columns user, card and, where wanted, format, label, expires"),
+            _FORMAT,
+            argument("--dry-run", action="store_true", help="only try; what happens without --apply anyway"),
+            argument("--apply", action="store_true", help="write the rows that are fine"),
+        ),
+    ),
+    Command(
+        ("card", "rekey"),
+        "Make a new key for stored card numbers and move the cards to it; nobody enrols anything again.",
+        rekey,
+        ("holdfast card rekey --json",),
+    ),
+    Command(
+        ("card", "check"),
+        "Find cards that are easily taken for each other; exit 1 when there are some.",
+        check,
+        ("holdfast card check",),
+    ),
+    Command(
+        ("card", "dry-run"),
+        "Show what a changed card format would do to the cards enrolled by it; exit 1 when some would be affected.",
+        dry_run,
+        ("holdfast card dry-run --format h10301 --with h10301-new.toml",),
+        (
+            argument("--format", metavar="F", required=True, help="the format that would be changed"),
+            argument("--with", dest="with_file", metavar="FILE.toml", required=True, help="what it would be"),
+        ),
+    ),
+)

@@ -72,6 +72,7 @@ class Secrets:
 
     visit: int = 0
     mark: bytes = field(default=b"", repr=False)
+    reader: str = ""
     ticket: str = field(default="", repr=False)
     link_ticket: str = field(default="", repr=False)
 
@@ -180,7 +181,9 @@ class Agent:
             before, self._read = self.state.visit, event
             self.dispatch(Tapped(is_same=mine))
             if self.state.visit != before:
-                self._secrets = Secrets(self.state.visit, mark) if self.state.busy == "sign_in" else Secrets()
+                self._secrets = (
+                    Secrets(self.state.visit, mark, event.reader) if self.state.busy == "sign_in" else Secrets()
+                )
             if self.state.notice is not None and self.state.notice.code == TAP_WHILE_AWAY:
                 self._hub.signal(event.reader, is_good=False)
             self._read = None
@@ -203,7 +206,7 @@ class Agent:
             self._session = None
             if session is not None and session.stream is not None:
                 session.stream.cancel()
-        given = calls.Secrets(read=self._read, ticket=secrets.ticket, link_ticket=secrets.link_ticket)
+        given = calls.Secrets(self._read, secrets.reader, secrets.ticket, secrets.link_ticket)
         errand = Errand(effect, self.state.visit, session, given)
         if isinstance(effect, SignIn) and effect.is_card and self._card_errand is not None:
             self._next_card = errand

@@ -68,6 +68,8 @@ def told(state: State, event: Told, now_s: float) -> Step:
         return replace(state, terminal=replace(state.terminal, printers=_merged(state.terminal.printers, data))), ()
     if state.person is None:
         return state, ()
+    if event.name == "session" and state.busy == "step_up":
+        return state, ()  # the password's own session takes the card's place
     if event.name == "session":
         return leave(state, Notice("info", SESSION_ENDED))
     if event.name == "job" and data.get("job_id") in state.running:
@@ -139,7 +141,7 @@ def _with_rights(state: State, payload: Json) -> State:
         method=str(payload.get("method") or ""),
         may=payload.get("may") or {},
         cost_cap=payload.get("cost_cap"),
-        release_on_tap=bool(payload.get("release_on_tap")),
+        release_on_tap=bool((payload.get("prefers") or payload).get("release_on_tap")),
     )
 
 

@@ -38,9 +38,10 @@ HEARTBEAT_S = 1.6
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """What a request may need beside its effect: the card just read, the daemon's tickets."""
+    """What a request may need beside its effect: the card just read, where one was, and the daemon's tickets."""
 
     read: Read | None = None
+    reader: str = ""
     ticket: str = field(default="", repr=False)
     link_ticket: str = field(default="", repr=False)
 
@@ -48,7 +49,7 @@ class Secrets:
 async def call(link: DaemonLink, effect: Effect, *, token: str, secrets: Secrets) -> dict[str, Any]:
     """Ask the daemon; raises what `DaemonLink.post` raises."""
     if isinstance(effect, SignIn):
-        return await link.post("/session", _credentials(effect, secrets.read, secrets.ticket))
+        return await link.post("/session", _credentials(effect, secrets))
     if isinstance(effect, LinkCard):
         label = {"label": effect.label} if effect.label else {}
         return await link.post("/link", {"ticket": secrets.link_ticket} | label, session=token)
@@ -61,13 +62,13 @@ async def call(link: DaemonLink, effect: Effect, *, token: str, secrets: Secrets
     return await link.post(path, body, session=token)
 
 
-def _credentials(effect: SignIn, read: Read | None, ticket: str) -> dict[str, str]:
+def _credentials(effect: SignIn, secrets: Secrets) -> dict[str, str]:
     if effect.is_card:
-        if read is None:
+        if secrets.read is None:
             raise NoAnswer("the card was read by somebody else's tap")
-        return {"reader": read.reader, "raw": read.raw}
+        return {"reader": secrets.read.reader, "raw": secrets.read.raw}
     if effect.is_ticket:
-        return {"ticket": ticket, "password": effect.password}
+        return {"ticket": secrets.ticket, "password": effect.password, "reader": secrets.reader}
     if effect.code:
         return {"pin": effect.pin, "code": effect.code}
     return {"pin": effect.pin, "password": effect.password}
@@ -93,7 +94,7 @@ def _request(effect: Effect) -> tuple[str, dict[str, Any]]:
     if isinstance(effect, MailCode):
         return "/code", {"pin": effect.pin}
     if isinstance(effect, StepUp):
-        return "/session/password", {"password": effect.password}
+        return "/step-up", {"password": effect.password}
     if isinstance(effect, Prefer):
         return "/preferences", {"release_on_tap": effect.release_on_tap}
     assert isinstance(effect, Extend)

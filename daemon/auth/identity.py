@@ -125,6 +125,8 @@ class Session:
     opened_at_us: int
     expires_at_us: int
     absolute_us: int
+    card_id: int | None = None
+    """The card that took part."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,17 +29,18 @@ from daemon.auth.identity import (
 )
 from daemon.auth.passwords import StoredSecret, Verdict
 from daemon.auth.secret_rules import KEYPAD_DIGITS_MAX
+from daemon.auth.tickets import PasswordTicket
 from daemon.auth.turns import Turns
 from daemon.db.unit import Unit, UnitRefused
 from daemon.kernel.clock import US_PER_S
-from daemon.kernel.errors import Busy, Refusal
+from daemon.kernel.errors import BadInput, Busy, Refusal
 from daemon.kernel.events import Event
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from daemon.auth.card_sign_in import CardSignIn
-    from daemon.auth.identity import Mailer
+    from daemon.auth.identity import Mailer, Session
     from daemon.auth.passwords import Passwords
     from daemon.auth.sessions import Sessions
     from daemon.auth.store import AuthStore
@@ -148,6 +149,19 @@ class SignIn:
             return self.cards.prove(unit, subject, opened, terminal_id=terminal.id)
 
         return await self._prove(find, secret, via=via, finish=finish)
+
+    async def step_up(self, session: Session, secret: str, *, terminal: Terminal) -> SignedIn:
+        """The password in a session that a card alone opened: a full session takes its place.
+
+        Raises:
+            SignInFailed, SignInPaused, Busy: as `by_pin`; the card's session goes on.
+            BadInput: no card opened this session.
+        """
+        if session.card_id is None:
+            raise BadInput("this session was not opened by a card")
+        asked = PasswordTicket(session.person_id, session.card_id)
+        ticket = self._tickets.for_password(asked, terminal_id=terminal.id)
+        return await self.by_ticket(ticket, secret, terminal=terminal)
 
     async def basic(self, name: str, password: str, *, peer: str) -> Identity | None:
         """Who that is (HTTP Basic over TLS), by network name or alias and full password; None for every failure."""

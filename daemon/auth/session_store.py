@@ -21,7 +21,7 @@ class SessionStore:
         """The session with this hash if it still holds: not ended, not expired, person active, same epoch."""
         row = await self._db.read_one(
             """SELECT s.person_id, s.terminal_id, s.method, s.opened_at_us, s.expires_at_us, s.absolute_us,
-                      p.public_id, p.name, p.language
+                      s.card_id, p.public_id, p.name, p.language
                  FROM session s JOIN person p ON p.id=s.person_id
                 WHERE s.hash=:hash AND s.ended_at_us IS NULL AND s.expires_at_us>:now AND s.absolute_us>:now
                   AND p.is_active=1 AND p.removed_at_us IS NULL AND p.session_epoch=s.epoch""",
@@ -41,6 +41,7 @@ class SessionStore:
             opened_at_us=row["opened_at_us"],
             expires_at_us=row["expires_at_us"],
             absolute_us=row["absolute_us"],
+            card_id=row["card_id"],
         )
 
     def insert(

@@ -68,6 +68,7 @@ class Sessions:
             opened_at_us=now,
             expires_at_us=min(now + self._times.idle_s * US_PER_S, absolute),
             absolute_us=absolute,
+            card_id=card_id,
         )
         if terminal_id is not None:
             self._store.end_at_terminal(unit, terminal_id=terminal_id, at_us=now)

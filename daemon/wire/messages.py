@@ -53,21 +53,40 @@ class UserJson(TypedDict):
 
 
 class MayJson(TypedDict):
-    """What this session may do with its own jobs."""
+    """What this session may do: with its own jobs, and with its person's cards and wishes."""
 
     release: bool
     delete: bool
     change: bool
+    claim: NotRequired[bool]
+    titles: NotRequired[bool]
+    link: NotRequired[bool]
+    prefer: NotRequired[bool]
+
+
+class PrefersJson(TypedDict):
+    """What the person (else the site) wants of every tap."""
+
+    release_on_tap: bool
 
 
 class SessionJson(TypedDict):
-    """POST session. With `password_needed` only `ticket` is present besides it."""
+    """POST session, POST step-up. With `password_needed` only `ticket` is present besides it.
+
+    `method`: pin, card, card+password or code. `release_on_tap`: in this session everything printable is released
+    after a moment. `cost_cap`: what a card alone may spend. `printer_id`: the reader tapped stands for this printer.
+    """
 
     session: NotRequired[str]
     user: NotRequired[UserJson]
     expires_at: NotRequired[str]
     idle_s: NotRequired[int]
     may: NotRequired[MayJson]
+    method: NotRequired[str]
+    prefers: NotRequired[PrefersJson]
+    release_on_tap: NotRequired[bool]
+    cost_cap: NotRequired[AmountJson | None]
+    printer_id: NotRequired[str]
     password_needed: bool
     ticket: NotRequired[str]
 

@@ -70,7 +70,7 @@ export function DisplayDialog({ view, onClose }) {
       <button key=${option} class="choice switch" role="switch" aria-checked=${String(view.display[option])}
         onClick=${() => act({ do: "display", option, on: !view.display[option] })}>
         <span>${t(`display.${option}`)}</span><span class="knob" aria-hidden="true"></span></button>`)}
-      ${view.person && !view.by_card && view.may.link !== false && html`
+      ${view.person && !view.by_card && view.may.prefer !== false && html`
       <button class="choice switch" role="switch" aria-checked=${String(view.release_on_tap)} onClick=${() => act({ do: "prefer", on: !view.release_on_tap })}>
         <span>${t("prefer.release_on_tap")}</span><span class="knob" aria-hidden="true"></span></button>`}
       <button class="choice" onClick=${onClose}><${Icon} name="check" />${t("close")}</button>

@@ -227,7 +227,7 @@ class FakeDaemon:
         if what == "logout":
             del self._sessions[token]
             return JSONResponse({})
-        if what == "session/password":
+        if what == "step-up":
             return self._raise(token, person, data)
         handler = getattr(self, "_" + what.split("/")[0])
         return await handler(person, data, token)
@@ -300,7 +300,8 @@ class FakeDaemon:
             "session": token, "user": {"name": person.pin, "display_name": person.display_name, "language": person.language},
             "expires_at": at(5), "idle_s": 60, "password_needed": False, "method": method,
             "may": {"release": True, "delete": True, "change": True, "claim": not is_card, "link": self.may_link and not is_card, "titles": not is_card},
-            "release_on_tap": person.release_on_tap, "cost_cap": self.cost_cap if is_card else None,
+            "prefers": {"release_on_tap": person.release_on_tap},
+            "release_on_tap": person.release_on_tap and method in ("card", "card+password"), "cost_cap": self.cost_cap if is_card else None,
             "printer_id": bound[0] if len(bound) == 1 else "",
         }  # fmt: skip
 

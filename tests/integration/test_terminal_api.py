@@ -456,3 +456,21 @@ def test_small_answers_are_not_held_back():
         assert one.proto == socket.IPPROTO_TCP
     finally:
         one.close()
+
+
+async def test_a_password_raises_a_cards_session(hall, tmp_path):
+    """Wrong: refused and counted, the card's session goes on. Right: a full one takes its place. For no other session."""
+    printer = await hall.office.buy_printer("p1")
+    anna = await hall.hire("anna", pin="1001")
+    await hall.add_card(anna, "04A224B1C2D380")
+    async with hall.terminal(tmp_path, "door", printer, policy="card") as link:
+        card = await link.post("/session", {"reader": "desk", "raw": "04A224B1C2D380"})
+        assert (card["method"], card["may"]["titles"], card["may"]["prefer"]) == ("card", False, False)
+        await _refused(link.post("/step-up", {"password": "no"}, session=card["session"]), "sign-in-failed", 401)
+        assert (await link.get("/jobs", session=card["session"]))["items"] == []
+        full = await link.post("/step-up", {"password": PASSWORD}, session=card["session"])
+        assert (full["method"], full["may"]["titles"]) == ("card+password", True)
+        assert full["prefers"] == {"release_on_tap": False}
+        await _refused(link.get("/jobs", session=card["session"]), "session-ended", 401)
+        pin = await link.post("/session", {"pin": "1001", "password": PASSWORD})
+        await _refused(link.post("/step-up", {"password": PASSWORD}, session=pin["session"]), "bad-input", 400)

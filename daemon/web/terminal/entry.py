@@ -48,6 +48,15 @@ async def open_session(call: Call) -> Response:
     return ok(await _session(call, signed_in, reader))
 
 
+async def step_up(call: Call) -> Response:
+    """POST step-up: the password in a card's session; the session in the answer takes its place."""
+    fields = call.fields
+    secret = fields.text("password")
+    fields.done()
+    signed_in = await call.services.sign_in.step_up(call.signed_in, secret, terminal=call.terminal)
+    return ok(await _session(call, signed_in, ""))
+
+
 async def _session(call: Call, signed_in: SignedIn, reader: str) -> dict[str, Any]:
     subject, session, services = signed_in.subject, signed_in.session, call.services
     rules = services.sign_in.cards.rules
@@ -73,6 +82,7 @@ async def _session(call: Call, signed_in: SignedIn, reader: str) -> dict[str, An
             "titles": rights.titles,
             "prefer": rights.prefer,
         },
+        "prefers": {"release_on_tap": rules.releases_on_tap("card", wish=subject.release_on_tap)},
         "release_on_tap": rules.releases_on_tap(session.method, wish=subject.release_on_tap),
         "cost_cap": cap.to_json() if cap is not None else None,
         "password_needed": False,

@@ -30,6 +30,7 @@ EXIT_OK, EXIT_USAGE, EXIT_UNAVAILABLE, EXIT_REFUSED = 0, 2, 3, 4
 EXIT_RESTART = 75
 """Start me again: holdfast-kiosk.service does; without a service manager the program does so itself."""
 STOP_S = 3
+BACKLOG = 128
 URL_NAME = "screen.url"
 """Where the screen's address with this start's token is left for the browser's unit to read (0600)."""
 
@@ -71,6 +72,7 @@ async def _serve(config: KioskConfig) -> int:
     from daemon.system import SystemClock, SystemDice
     from kiosk import identity, reader_config, server
     from kiosk.agent import Agent
+    from kiosk.connections import HEAD_BYTES_MAX, ScreenProtocol
     from kiosk.hub import Hub
     from kiosk.languages import languages
     from kiosk.link import DaemonLink
@@ -102,8 +104,8 @@ async def _serve(config: KioskConfig) -> int:
             agent, port=port, token=token, dice=dice, readers=simulated, dpi=config.dpi, inches=config.inches
         )
         settings = uvicorn.Config(
-            app, http="h11", ws="none", lifespan="off", log_config=None, access_log=False, server_header=False,
-            timeout_graceful_shutdown=1,
+            app, http=ScreenProtocol, ws="none", lifespan="off", log_config=None, access_log=False, server_header=False,
+            timeout_graceful_shutdown=1, h11_max_incomplete_event_size=HEAD_BYTES_MAX, proxy_headers=False,
         )  # fmt: skip
         screen = uvicorn.Server(settings)
         url = f"http://{config.screen_host}:{port}/?t={token}"
@@ -171,6 +173,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(BACKLOG)  # here, so that the address works from the moment it is told
     except OSError as error:
         listener.close()
         raise Unavailable(f"port {port} on {host} is taken: change [screen] port in kiosk.toml") from error

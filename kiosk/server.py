@@ -86,8 +86,9 @@ class ScreenGuard:
                 message["headers"] = [*message["headers"], *(item for item in extra if item[0] not in present)]
             await send(message)
 
-        request = Request(scope)
-        refusal = self._refusal(request)
+        refusal = self._refusal(Request(scope))
+        if refusal is not None:
+            refusal.headers["connection"] = "close"  # a stranger keeps no connection
         await (refusal or self._app)(scope, receive, send_guarded)
 
     def _refusal(self, request: Request) -> Response | None:
@@ -148,6 +149,7 @@ class _Screen:
         self, agent: Agent, *, dice: Dice, readers: Sequence[SimulatedReader], dpi: float, inches: float
     ) -> None:
         self._agent, self._dice = agent, dice
+        self._static, self._texts = _files(STATIC), _files(TEXTS)
         self._readers = {reader.name: reader for reader in readers}
         self._frame = {"dpi": dpi, "inches": inches, "start": dice.token(8).hex()}
 
@@ -226,10 +228,10 @@ class _Screen:
         return _no(404, "not-found", "No preview.") if data is None else Response(data, media_type="image/png")
 
     async def texts(self, request: Request) -> Response:
-        return _file(TEXTS, request.path_params["name"])
+        return _file(self._texts, request.path_params["name"])
 
     async def static(self, request: Request) -> Response:
-        return _file(STATIC, request.path_params["name"])
+        return _file(self._static, request.path_params["name"])
 
 
 def _parse(body: dict[str, Any], key: str) -> Act | None:
@@ -260,11 +262,14 @@ async def _json(request: Request) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _file(directory: Path, name: str) -> Response:
-    path = (directory / name).resolve()
-    if not path.is_relative_to(directory.resolve()) or not path.is_file():
-        return PlainTextResponse("not found", 404)
-    return FileResponse(path, headers={"cache-control": "no-store"})
+def _files(directory: Path) -> dict[str, Path]:
+    """What there is to serve, by the name it is asked for: no other path is ever opened."""
+    return {path.relative_to(directory).as_posix(): path for path in directory.rglob("*") if path.is_file()}
+
+
+def _file(files: dict[str, Path], name: str) -> Response:
+    path = files.get(name)
+    return PlainTextResponse("not found", 404) if path is None else FileResponse(path)
 
 
 def _same(first: str, second: str) -> bool:

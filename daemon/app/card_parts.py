@@ -10,6 +10,7 @@ from daemon.auth.card_reads import CardReads
 from daemon.auth.card_rules import CardRules
 from daemon.auth.card_sign_in import CardSignIn
 from daemon.auth.card_store import CardStore
+from daemon.auth.mailed_codes import MailedCodes
 from daemon.auth.tickets import Tickets
 from daemon.workflows.card_desk import CardDesk
 from daemon.workflows.card_enrolment import CardEnrolment
@@ -42,6 +43,7 @@ class CardGround:
     dice: Dice
     db: Database
     ring: KeyRing
+    pepper: KeyRing
     keys_dir: Path
     box: SecretBox
     auth_store: AuthStore
@@ -56,6 +58,7 @@ class CardParts:
     rules: CardRules
     tickets: Tickets
     sign_in: CardSignIn
+    codes: MailedCodes
     enrolment: CardEnrolment
     desk: CardDesk
     importer: CardImport
@@ -94,11 +97,24 @@ def card_parts(ground: CardGround, *, sessions: Sessions, people: PeopleDesk) ->
         rules=rules,
         tickets=tickets,
         sign_in=sign_in,
+        codes=_codes(ground, rules),
         enrolment=enrolment,
         desk=desk,
         importer=CardImport(enrolment, people),
         keys=CardKeys(ground.db, store, sign_in, directory=ground.keys_dir, clock=ground.clock, dice=ground.dice),
         survey=CardSurvey(store, sign_in),
+    )
+
+
+def _codes(ground: CardGround, rules: CardRules) -> MailedCodes:
+    return MailedCodes(
+        ground.db,
+        ground.auth_store,
+        ring=ground.pepper,
+        mailer=ground.mailer,
+        is_allowed=rules.mailed_code,
+        clock=ground.clock,
+        dice=ground.dice,
     )
 
 

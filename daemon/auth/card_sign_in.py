@@ -19,6 +19,7 @@ from daemon.auth.identity import CardsNotAccepted, PasswordNeeded, SignedIn, Sig
 from daemon.auth.tap_gate import TapGate
 from daemon.auth.terminal_rules import effective_policy
 from daemon.auth.tickets import LinkTicket, PasswordTicket
+from daemon.auth.turns import Turns
 from daemon.db.unit import Unit, UnitRefused
 from daemon.kernel.clock import US_PER_S
 from daemon.kernel.events import Event
@@ -87,6 +88,7 @@ class CardSignIn:
         self._box = box
         self._clock = clock
         self._gate = TapGate()
+        self._turns = Turns()
         self._strangers: deque[Stranger] = deque(maxlen=STRANGERS_KEPT_MAX)
         self.hashes = hashes
         self.reads = reads
@@ -111,6 +113,10 @@ class CardSignIn:
         if policy == "none":
             self.taps_total["not-accepted"] += 1
             raise CardsNotAccepted("This terminal takes no cards.")
+        async with self._turns.turn(f"{terminal.id}"):  # of two quick cards the second wins
+            return await self._tap(raw, policy, terminal, reader)
+
+    async def _tap(self, raw: str, policy: str, terminal: Terminal, reader: str) -> SignedIn | PasswordNeeded:
         now = self._clock.now_us()
         if wait := self._gate.admit(terminal.id, now):
             self.taps_total["paused"] += 1

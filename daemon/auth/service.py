@@ -27,6 +27,7 @@ from daemon.auth.identity import (
     SignInPaused,
     Subject,
 )
+from daemon.auth.mailed_codes import SOURCE as CODES
 from daemon.auth.passwords import StoredSecret, Verdict
 from daemon.auth.secret_rules import KEYPAD_DIGITS_MAX
 from daemon.auth.tickets import PasswordTicket
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from daemon.auth.card_sign_in import CardSignIn
     from daemon.auth.identity import Mailer, Session
+    from daemon.auth.mailed_codes import MailedCodes
     from daemon.auth.passwords import Passwords
     from daemon.auth.sessions import Sessions
     from daemon.auth.store import AuthStore
@@ -56,6 +58,8 @@ SECRET_CHARS_MAX = 1024
 LOGIN_CHARS_MAX = 300
 MOVED_TRIES_MAX = 8
 DAY_US = 86_400 * US_PER_S
+_APART = {TAPS.rstrip(":"), CODES.rstrip(":")}
+"""Sources that are counted apart from secrets tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ class SignIn:
         *,
         passwords: Passwords,
         cards: CardSignIn,
+        codes: MailedCodes,
         tickets: Tickets,
         mailer: Mailer,
         clock: Clock,
@@ -99,14 +104,17 @@ class SignIn:
         self._turns = Turns()
         self._was_sprayed = False
         self.cards = cards
+        self.codes = codes
         self.failures_total: Counter[str] = Counter()
 
     async def start(self) -> None:
         """Remember the failures of the last ten minutes: a restart opens no new tries."""
         since = self._clock.now_us() - lockout.WINDOW_US
         for row in await self._store.failures_since(since):
-            if row["source"].startswith(TAPS):
-                self.cards.remember(int(row["source"].removeprefix(TAPS)), row["at_us"])
+            kind, _, where = row["source"].partition(":")
+            if kind in _APART:
+                remember = self.cards.remember if f"{kind}:" == TAPS else self.codes.remember
+                remember(int(where), row["at_us"])
                 continue
             person = f"p{row['person_id']}" if row["person_id"] else f"u{row['id']}"
             self._throttle.failed(source=row["source"], person=person, at_us=row["at_us"])
@@ -162,6 +170,43 @@ class SignIn:
         asked = PasswordTicket(session.person_id, session.card_id)
         ticket = self._tickets.for_password(asked, terminal_id=terminal.id)
         return await self.by_ticket(ticket, secret, terminal=terminal)
+
+    async def by_code(self, pin: str, code: str, *, terminal: Terminal) -> SignedIn:
+        """PIN and the code mailed for this terminal; wrong codes count like wrong passwords.
+
+        Raises:
+            SignInFailed, SignInPaused, Busy: as `by_pin`; also where the site mails no codes.
+        """
+        via = _at_terminal(terminal, "code", key=f"pin:{pin[: pins.LENGTH_MAX]}")
+        async with self._turns.turn(via.key):
+            self._let_through(via)
+            for _ in range(MOVED_TRIES_MAX):
+                subject = await self._store.by_pin(pin[: pins.LENGTH_MAX + 1])
+                is_right = await self.codes.fits(subject, code, terminal=terminal)
+                try:
+                    return await self._by_code(subject, via, terminal, is_right=is_right)
+                except UnitRefused as refused:
+                    if refused.code != "credential-moved":
+                        raise SignInFailed from refused
+        raise Busy("too many attempts at once", retry_after_s=1)
+
+    async def _by_code(self, subject: Subject | None, via: _Via, terminal: Terminal, *, is_right: bool) -> SignedIn:
+        """What follows from a code: with a password besides it, its counters hold for codes too."""
+        credential = subject.credentials.get(FULL) if subject else None
+        unit = Unit()
+        is_open = credential is None or credential.attempts.is_open(self._clock.now_us())
+        if is_right and subject is not None and subject.is_active and is_open:
+            self.codes.use(unit, subject)
+            if credential is not None:
+                after = credential.attempts.succeeded()
+                self._store.count(unit, person_id=subject.id, before=credential, after=after)
+            signed = self._sessions.open(unit, subject, terminal_id=terminal.id, method="code")
+            await self._db.commit(unit)
+            return signed
+        if subject is not None and not is_right:
+            self.codes.missed(unit, subject)
+        await self._failed(unit, via, subject=subject, credential=credential, is_right=is_right)
+        raise SignInFailed
 
     async def basic(self, name: str, password: str, *, peer: str) -> Identity | None:
         """Who that is (HTTP Basic over TLS), by network name or alias and full password; None for every failure."""

@@ -112,9 +112,7 @@ class DeliveryStore:
 
     def require_terminal(self, unit: Unit, terminal_id: int) -> None:
         """Append that the terminal it is released at is still in use; refused as `revoked` when it is not."""
-        unit.require(
-            "SELECT 1 FROM terminal WHERE id=:id AND revoked_at_us IS NULL", refusal="revoked", id=terminal_id
-        )
+        unit.require("SELECT 1 FROM terminal WHERE id=:id AND revoked_at_us IS NULL", refusal="revoked", id=terminal_id)
 
     def insert_legs(self, unit: Unit, public_id: str, legs: Sequence[DeliveryLeg]) -> None:
         """Append the reservations a delivery rests on."""

@@ -12,6 +12,7 @@ from daemon.auth.card_rules import CardRules
 from daemon.auth.card_sign_in import CardSignIn
 from daemon.auth.card_store import CardStore, NewCard
 from daemon.auth.credentials import CredentialRules, Credentials
+from daemon.auth.mailed_codes import MailedCodes
 from daemon.auth.passwords import Passwords
 from daemon.auth.service import SignIn
 from daemon.auth.session_store import SessionStore
@@ -99,8 +100,13 @@ class AuthHouse:
             db, self.cards, self.store, self.sessions, hashes=self.hashes, reads=CardReads(), tickets=self.tickets,
             box=self.box, rules=cards or CardRules(), clock=clock,
         )  # fmt: skip
+        self.codes = MailedCodes(
+            db, self.store, ring=ring.pepper, mailer=self.mail, is_allowed=self.card_sign_in.rules.mailed_code,
+            clock=clock, dice=self.dice,
+        )  # fmt: skip
         self.sign_in = SignIn(
             db, self.store, self.sessions, passwords=self.passwords, cards=self.card_sign_in, tickets=self.tickets,
+            codes=self.codes,
             mailer=self.mail, clock=clock, name_of=normalise, limits=limits or lockout.HOUSE_LIMITS,
         )  # fmt: skip
         self.terminals = Terminals(

@@ -142,7 +142,7 @@ def test_likenesses_and_a_changed_format_are_told_before_anybody_meets_them(desk
     found = desk.run("card", "check", code=1)
     assert {card["user"] for card in found["collisions"][0]["cards"]} == {"anna", "bert"}
     file = tmp_path / "staff.toml"
-    file.write_text('pipeline = "dec"\nwidth = 8\n')
+    file.write_text('pipeline = "default"\nwidth = 8\n')
     tried = desk.run("card", "dry-run", "--format", "default", "--with", str(file), code=1)
     assert [one["user"] for one in tried["lost"]] == ["bert"]
     assert [one["user"] for one in tried["changed"]] == ["anna"]

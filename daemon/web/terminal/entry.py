@@ -9,7 +9,7 @@ from daemon.auth.identity import PasswordNeeded, Rights, StepUpNeeded
 from daemon.auth.tickets import TICKET_CHARS_MAX
 from daemon.kernel.clock import rfc3339
 from daemon.web.terminal.answers import ok
-from daemon.web.terminal.fields import ID_CHARS_MAX
+from daemon.web.terminal.fields import CODE_CHARS_MAX, ID_CHARS_MAX
 from daemon.wire.messages import BODY_BYTES_MAX
 
 if TYPE_CHECKING:
@@ -39,6 +39,10 @@ async def open_session(call: Call) -> Response:
         reader = fields.text("reader", most=ID_CHARS_MAX, needed=False)
         fields.done()
         signed_in = await sign_in.by_card(raw, terminal=call.terminal, reader=reader)
+    elif "code" in fields:
+        pin, secret = fields.text("pin", most=PIN_CHARS_MAX), fields.text("code", most=CODE_CHARS_MAX)
+        fields.done()
+        signed_in = await sign_in.by_code(pin, secret, terminal=call.terminal)
     else:
         pin, secret = fields.text("pin", most=PIN_CHARS_MAX), fields.text("password")
         fields.done()
@@ -89,6 +93,16 @@ async def _session(call: Call, signed_in: SignedIn, reader: str) -> dict[str, An
     }
     printer_id = await services.backend.printer_of_reader(call.terminal, reader) if reader else ""
     return answer | ({"printer_id": printer_id} if printer_id else {})
+
+
+async def ask_code(call: Call) -> Response:
+    """POST code: mail a code to whoever has this PIN, if they may have one. The answer is always the same."""
+    call.services.hours.check(call.terminal)
+    fields = call.fields
+    pin = fields.text("pin", most=PIN_CHARS_MAX)
+    fields.done()
+    until = await call.services.sign_in.codes.ask(pin, terminal=call.terminal)
+    return ok({"expires_at": rfc3339(until)})
 
 
 async def link(call: Call) -> Response:

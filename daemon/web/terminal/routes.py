@@ -16,7 +16,7 @@ from daemon.kernel.clock import US_PER_S, rfc3339
 from daemon.kernel.errors import Refusal
 from daemon.web.terminal.answers import NO_STORE, ok, refused
 from daemon.web.terminal.door import Call, TerminalServices, read_body, signed, unsigned
-from daemon.web.terminal.entry import link, needs, open_session, preferences, step_up
+from daemon.web.terminal.entry import ask_code, link, needs, open_session, preferences, step_up
 from daemon.web.terminal.fields import CODE_CHARS_MAX, ID_CHARS_MAX, KEY_CHARS_MAX, Fields
 from daemon.web.terminal.stream import events
 from daemon.wire.messages import COMMAND_ANSWER_BYTES_MAX, COMMAND_BODY_BYTES_MAX, PREFIX
@@ -212,6 +212,7 @@ def create_terminal_api(services: TerminalServices) -> Starlette:
         Route(PREFIX + "/enrol", unsigned(Enrolments(services)), methods=["POST"]),
         post("/session", open_session, needs_session=False),
         post("/step-up", step_up),
+        post("/code", ask_code, needs_session=False),
         post("/link", link, is_use=True),
         post("/preferences", preferences, is_use=True),
         post("/heartbeat", heartbeat, needs_session=False),

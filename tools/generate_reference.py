@@ -79,8 +79,9 @@ SHAPES: Mapping[str, tuple[str, str]] = {
         "`terminal policy`, `printers`, `hours`, `revoke`",
     ),
     "reader list": (
-        "items[kind name model match] problems[kind message] next",
-        "kind: pcsc or evdev; match goes into kiosk.toml; keyboards are listed too",
+        "items[kind name model match links[] given udev_line] problems[kind message] next",
+        "kind: pcsc or evdev; match goes into kiosk.toml. evdev (keyboards are listed too): links by udev, "
+        "given: the terminal program may read it, udev_line: what gives it to it",
     ),
     "reader key": ("client file copy clients[]", "the key itself is in the two files only"),
     "reader send": ("sent accepted refused[]", "refused: words of docs/network-reader.md; exit 4 if there are any"),

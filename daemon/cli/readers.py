@@ -22,6 +22,7 @@ from daemon.kernel.errors import BadInput, Refusal
 LIST_S = 5.0
 """How long PC/SC may take to say what is plugged in."""
 RAW_CHARS_READ_MAX = 4096
+OWN_RULES = "/etc/udev/rules.d/65-holdfast-own-readers.rules"
 PCSC_TROUBLE: dict[int, str] = {
     Code.NO_SERVICE: "pcscd does not run: systemctl enable --now pcscd.socket",
     Code.SECURITY_VIOLATION: "pcscd does not let this user in: see docs/readers.md",
@@ -44,6 +45,10 @@ def listing(context: Context) -> int:
         table(items, {"kind": "KIND", "model": "MODEL", "match": "MATCH"})
         say()
         say('In kiosk.toml:  [[readers]]  name = "desk"  kind = "KIND"  match = "MATCH"')
+        for item in items:
+            if not item.get("given", True):
+                say(f"{plain(item['model'])} is not the terminal program's. If it is a reader, {OWN_RULES} needs")
+                say(f"  {item['udev_line']}")
     else:
         say("No card reader is plugged in here.")
     if trouble:
@@ -72,10 +77,18 @@ def _pcsc() -> tuple[list[dict[str, Any]], str]:
 
 def _evdev() -> list[dict[str, Any]]:
     """Devices that type digits: readers, and keyboards, which look alike."""
-    from daemon.devices.readers.input_nodes import nodes
+    from daemon.devices.readers.input_nodes import is_given, nodes, udev_line
 
     return [
-        {"kind": "evdev", "name": node.name, "model": node.name, "match": node.ids}
+        {
+            "kind": "evdev",
+            "name": node.name,
+            "model": node.name,
+            "match": node.ids,
+            "links": list(node.links),
+            "given": is_given(node),
+            "udev_line": udev_line(node),
+        }
         for node in nodes()
         if node.types_digits
     ]

@@ -31,11 +31,11 @@ while read -r module; do insmod "/modules/$module" 2>/dev/null; done </load
 mkdir -p /below /above /new
 mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=262144,cache=loose root /below || exec sh
 mount -t tmpfs above /above; mkdir -p /above/upper /above/work
-mount -t overlay -o volatile,lowerdir=/below,upperdir=/above/upper,workdir=/above/work overlay /new
+mount -t overlay -o lowerdir=/below,upperdir=/above/upper,workdir=/above/work overlay /new
 mount -t tmpfs -o mode=755 run /new/run; mkdir -p /new/run/guest
 mount -t 9p -o rw,trans=virtio,version=9p2000.L,msize=262144 share /new/run/guest
-busybox chroot /new /bin/sh /run/guest/prepare >/new/run/guest/prepare.log 2>&1
 for place in dev proc sys; do mount --move "/$place" "/new/$place"; done
+busybox chroot /new /bin/sh /run/guest/prepare >/new/run/guest/prepare.log 2>&1
 exec switch_root /new $(cat /new/run/guest/init)
 """
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.devices.readers.hid_thread import Standing, _standing
-from daemon.devices.readers.input_nodes import InputNode, is_match, nodes
+from daemon.devices.readers.input_nodes import InputNode, is_given, is_match, nodes, udev_line
 from daemon.devices.readers.reading import ReaderState
 
 KEYBOARD = "1000000000007 ff9f207ac14057ff febeffdfffefffff fffffffffffffffe"  # as a USB keyboard's sysfs shows it
@@ -98,3 +98,26 @@ LAMP = InputNode(Path("/dev/input/event8"), "Lamp", "0c27:3bfa")
 def test_several_devices_are_told_as_one(ours, problems, wanted, told):
     """Ready when one is; else what somebody must do comes before what mends itself."""
     assert _standing(ours, problems, wanted) == told
+
+
+def test_a_device_says_how_udev_gives_it_to_the_terminal_program():
+    """The line names the device by its numbers; once it has worked, the project's own link shows it."""
+    assert udev_line(READER) == (
+        'SUBSYSTEM=="input", ENV{ID_VENDOR_ID}=="0c27", ENV{ID_MODEL_ID}=="3bfa", ENV{HOLDFAST_READER}="1"'
+    )
+    links = ("/dev/input/by-id/usb-Badge-event-kbd", "/dev/input/holdfast-reader-pci-0000_00_03_0-usb-0_1_1_0")
+    given = InputNode(READER.path, READER.name, READER.ids, links, types_digits=True)
+    assert (is_given(READER), is_given(given)) == (False, True)
+
+
+def test_the_rules_name_readers_and_never_every_keyboard():
+    """Each rule that says reader names a maker's number; rights and the compositor's word come after it."""
+    text = (Path(__file__).parents[2] / "systemd/70-holdfast-readers.rules").read_text("utf-8")
+    rules = [line for line in text.splitlines() if line and not line.startswith("#")]
+    claims = [line for line in rules if 'ENV{HOLDFAST_READER}="1"' in line]
+    assert claims
+    assert all(line.startswith("ENV{ID_VENDOR_ID}==") for line in claims)
+    given = next(line for line in rules if "GROUP=" in line)
+    assert rules.index('ENV{HOLDFAST_READER}!="1", GOTO="holdfast_end"') < rules.index(given)
+    assert 'MODE="0640"' in given
+    assert 'ENV{LIBINPUT_IGNORE_DEVICE}="1"' in given

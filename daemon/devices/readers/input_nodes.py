@@ -70,6 +70,18 @@ def is_match(match: str, node: InputNode) -> bool:
     return fnmatchcase(node.name.lower(), wanted)
 
 
+def udev_line(node: InputNode) -> str:
+    """The line for udev that gives this device to the terminal program (systemd/70-holdfast-readers.rules)."""
+    vendor, _, product = node.ids.partition(":")
+    who = f'ENV{{ID_VENDOR_ID}}=="{vendor}", ENV{{ID_MODEL_ID}}=="{product}"'
+    return f'SUBSYSTEM=="input", {who}, ENV{{HOLDFAST_READER}}="1"'
+
+
+def is_given(node: InputNode) -> bool:
+    """Whether udev has given this device to the terminal program: the project's rule leaves a link."""
+    return any(Path(link).name.startswith("holdfast-reader-") for link in node.links)
+
+
 def _links(dev_input: Path) -> dict[str, list[str]]:
     """Links below `dev_input`, by the node they lead to."""
     found: dict[str, list[str]] = {}

@@ -125,7 +125,7 @@ class ChainCheck:
         prev = self.head or chain.GENESIS
         if block["prev"] != prev:
             yield Mismatch("ledger_block", name, f"prev {prev.hex()}", f"prev {block['prev'].hex()}")
-        link = chain.block_hash(block["prev"], block["first_id"], block["last_id"], block["rows"])
+        link = chain.block_hash(block["prev"], block["first_id"], block["last_id"], block["rows"], block["notes"])
         if block["hash"] != link:
             yield Mismatch("ledger_block", name, link.hex(), block["hash"].hex())
         for row in transfers:
@@ -133,6 +133,8 @@ class ChainCheck:
                 yield unsealed(row["id"])
         sealed = [row for row in transfers if row["id"] >= block["first_id"]]
         yield from _rows_of(block, sealed)
+        if block["notes"] is not None:
+            yield from _notes_of(block["notes"], sealed)
         self.transfers += len(transfers)
         self.head, self.last_id = block["hash"], block["last_id"]
 
@@ -145,7 +147,7 @@ def unsealed(transfer_id: int) -> Mismatch:
 def _rows_of(block: Row, rows: Sequence[Row]) -> Iterator[Mismatch]:
     size = chain.ROW_DIGEST_BYTES
     stored = [block["rows"][at : at + size] for at in range(0, len(block["rows"]), size)]
-    found = {row["id"]: chain.transfer_digest(row.values()) for row in rows}
+    found = {row["id"]: chain.transfer_digest([*row.values()][: chain.TRANSFER_WIDTH]) for row in rows}
     if list(found.values()) == stored:
         return
     # Ids within one commit have no gaps, so a digest's place names its row even when the row is gone.
@@ -158,6 +160,22 @@ def _rows_of(block: Row, rows: Sequence[Row]) -> Iterator[Mismatch]:
     for number, digest in found.items():
         if number >= block["first_id"] + len(stored):
             yield Mismatch("transfer", str(number), "not in this block", digest.hex())
+
+
+def _notes_of(notes: bytes, rows: Sequence[Row]) -> Iterator[Mismatch]:
+    """A reason that was changed, taken away or added later; named by its transfer."""
+    stored = chain.note_digests(notes)
+    noted = [row for row in rows if row["actor"] is not None]
+    found = chain.note_digests(b"".join(chain.note_entry(row["id"], row["reason"], row["actor"]) for row in noted))
+    for number in sorted(stored.keys() | found.keys()):
+        if stored.get(number) != found.get(number):
+            expected, is_there = stored.get(number), found.get(number)
+            yield Mismatch(
+                "transfer_note",
+                str(number),
+                expected.hex() if expected else "no reason",
+                is_there.hex() if is_there else "missing",
+            )
 
 
 class AuditCheck:

@@ -51,9 +51,14 @@ _VERSION = "PRAGMA user_version"
 _PAGES = "PRAGMA quick_check(20)"
 _FOREIGN = "PRAGMA foreign_key_check"
 
-_BLOCKS = """SELECT first_id, last_id, rows, prev, hash FROM ledger_block WHERE last_id>:after
+_BLOCKS = """SELECT first_id, last_id, rows, notes, prev, hash FROM ledger_block WHERE last_id>:after
     ORDER BY last_id LIMIT :count"""
-_TRANSFERS = f"""SELECT {chain.TRANSFER_COLUMNS} FROM transfer WHERE id>:after AND id<=:last ORDER BY id"""
+_BLOCKS_1 = _BLOCKS.replace("notes", "NULL AS notes")
+"""Of a database that was not migrated yet: its blocks do not cover reasons."""
+NOTES_SINCE = 2
+_TRANSFERS = f"""SELECT {chain.SEALED_COLUMNS} FROM transfer t
+  LEFT JOIN transfer_note n ON n.idempotency_key=t.idempotency_key
+ WHERE t.id>:after AND t.id<=:last ORDER BY t.id"""
 _AUDIT = """SELECT id, at_us, actor, action, subject, detail, prev, hash FROM audit WHERE id>:after
     ORDER BY id LIMIT :count"""
 
@@ -140,10 +145,12 @@ class ReportStore:
         return dict(zip(queries, answers, strict=True))
 
     async def blocks(self) -> AsyncIterator[tuple[Row, list[Row]]]:
-        """Every block with the transfers since the block before."""
+        """Every block with the transfers, and their reasons, since the block before."""
         last = 0
+        version = (await self._db.read(_VERSION))[0]["user_version"]
+        query = _BLOCKS if version >= NOTES_SINCE else _BLOCKS_1
         while True:
-            blocks = await self._db.read(_BLOCKS, after=last, count=BLOCKS_PER_READ)
+            blocks = await self._db.read(query, after=last, count=BLOCKS_PER_READ)
             if not blocks:
                 return
             rows = await self._db.read(_TRANSFERS, after=last, last=blocks[-1]["last_id"])

@@ -24,8 +24,9 @@ FUNDS_CODE = "insufficient-funds"
 
 _REPLAY = "SELECT digest, answer FROM request WHERE key=?"
 _REMEMBER = "INSERT INTO request(key, digest, answer, at_us) VALUES(?,?,?,?)"
-_SEAL_READ = f"SELECT {chain.TRANSFER_COLUMNS} FROM transfer WHERE id>? ORDER BY id"  # noqa: S608  -- constants
-_SEAL = "INSERT INTO ledger_block(first_id, last_id, rows, prev, hash) VALUES(?,?,?,?,?)"
+_SEAL_READ = f"""SELECT {chain.SEALED_COLUMNS} FROM transfer t
+  LEFT JOIN transfer_note n ON n.idempotency_key=t.idempotency_key WHERE t.id>? ORDER BY t.id"""  # noqa: S608  -- constants
+_SEAL = "INSERT INTO ledger_block(first_id, last_id, rows, notes, prev, hash) VALUES(?,?,?,?,?,?)"
 _AUDIT = "INSERT INTO audit(at_us, actor, action, subject, detail, prev, hash) VALUES(?,?,?,?,?,?,?)"
 _LAST_AUDIT = "SELECT hash FROM audit ORDER BY id DESC LIMIT 1"
 _LAST_BLOCK = "SELECT hash FROM ledger_block ORDER BY last_id DESC LIMIT 1"
@@ -214,9 +215,10 @@ class WriterConnection(sqlite3.Connection):
 
     def _seal(self, after: int) -> None:
         rows = self._run(_SEAL_READ, (after,)).fetchall()
-        digests = b"".join([chain.transfer_digest(row) for row in rows])
-        link = chain.block_hash(self._next.block, rows[0][0], rows[-1][0], digests)
-        self._run(_SEAL, (rows[0][0], rows[-1][0], digests, self._next.block, link))
+        digests = b"".join([chain.transfer_digest(row[: chain.TRANSFER_WIDTH]) for row in rows])
+        notes = b"".join([chain.note_entry(row[0], row[-2], row[-1]) for row in rows if row[-1] is not None])
+        link = chain.block_hash(self._next.block, rows[0][0], rows[-1][0], digests, notes)
+        self._run(_SEAL, (rows[0][0], rows[-1][0], digests, notes, self._next.block, link))
         self._next.block = link
 
     def _read_heads(self) -> _Heads:

@@ -8,6 +8,7 @@ from contextlib import closing
 import pytest
 
 from daemon.accounting.books import Books as WholeBooks
+from daemon.db import chain
 from daemon.db.database import Database
 from daemon.db.migrate import released_schema
 from tests.helpers.books import Books
@@ -71,6 +72,14 @@ async def test_untouched_books_are_right(ledger):
         (["UPDATE ledger_block SET hash=zeroblob(32) WHERE last_id=2"], {("ledger_block", "2"), ("ledger_block", "3")}),
         (["UPDATE ledger_block SET rows=zeroblob(8) WHERE last_id=2"], {("ledger_block", "2"), ("transfer", "2")}),
         (["DELETE FROM ledger_block WHERE last_id=4"], {("transfer", "4")}),
+        (["UPDATE transfer_note SET reason='a gift'"], {("transfer_note", "1")}),
+        (["UPDATE transfer_note SET actor='user:9'"], {("transfer_note", "1")}),
+        (["DELETE FROM transfer_note"], {("transfer_note", "1")}),
+        (
+            ["INSERT INTO transfer_note SELECT idempotency_key, 'late', 'user:9' FROM transfer WHERE id=3"],
+            {("transfer_note", "3")},
+        ),
+        (["UPDATE ledger_block SET notes=NULL WHERE last_id=1"], {("ledger_block", "1")}),
         (["UPDATE audit SET actor='user:9' WHERE id=1"], {("audit", "1")}),
         (["UPDATE delivery SET phase='settled'"], {("transfer", "4")}),
         (["UPDATE delivery SET phase='printing'"], {("delivery_leg", None)}),
@@ -96,6 +105,34 @@ async def test_difference_names_its_row(ledger, statements, named):
     for table, number in named:
         assert (table, number) in found or (number is None and table in {one[0] for one in found}), (table, found)
     assert all(one.expected != one.found for one in report.mismatches)
+
+
+async def test_blocks_of_the_first_schema_keep_verifying(ledger):
+    """What was sealed before reasons were has its old hash; later blocks cover theirs, and chain to it."""
+    prev = chain.GENESIS
+    with closing(sqlite3.connect(ledger)) as connection:
+        blocks = connection.execute("SELECT first_id, last_id, rows FROM ledger_block ORDER BY last_id").fetchall()
+    changes = []
+    for first, last, rows in blocks:
+        link = chain.block_hash(prev, first, last, rows, None)
+        changes.append(
+            f"UPDATE ledger_block SET notes=NULL, prev=x'{prev.hex()}', hash=x'{link.hex()}' WHERE last_id={last}"
+        )
+        prev = link
+    tamper(ledger, *changes)
+    books = await Books.open(ledger)
+    books.numbers = iter(range(900, 999))
+    await books.adjust((await books.pots(1))[0], 3, reason="new")
+    await books.close()
+    assert (await verify(ledger)).mismatches == ()
+    tamper(ledger, "UPDATE transfer_note SET reason='forged' WHERE reason='new'")
+    assert [(one.table, one.id) for one in (await verify(ledger)).mismatches] == [("transfer_note", "5")]
+
+
+async def test_a_reason_is_given_with_its_transfer_or_never(ledger):
+    """A note for a sealed transfer is refused by the schema itself."""
+    with closing(sqlite3.connect(ledger)) as connection, pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        connection.execute("INSERT INTO transfer_note SELECT idempotency_key, 'late', 'x' FROM transfer WHERE id=3")
 
 
 async def test_missing_guard_is_named(ledger):

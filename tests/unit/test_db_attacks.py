@@ -118,7 +118,7 @@ ATTACKS = {
         pending(5, debit=90),
     ],
     "same leg twice": [pending(40, key=FIXED) + f",({FIXED},7,'pending',1,10,2,40,5,9)"],
-    "forge a block": ["INSERT INTO ledger_block VALUES(1,1,X'00',X'00',X'00')", "DELETE FROM ledger_block"],
+    "forge a block": ["INSERT INTO ledger_block VALUES(1,1,X'00',X'00',X'00',NULL)", "DELETE FROM ledger_block"],
     "forge an answer": [
         "INSERT INTO request VALUES(zeroblob(16),zeroblob(8),'{}',1)",
         "INSERT OR REPLACE INTO request VALUES(zeroblob(16),zeroblob(8),'forged',1)",

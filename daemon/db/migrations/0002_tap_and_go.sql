@@ -65,6 +65,13 @@ CREATE TABLE terminal_outage(            -- a terminal that was not heard of, or
 ) STRICT;
 CREATE UNIQUE INDEX terminal_outage_open ON terminal_outage(terminal_id, reader) WHERE ended_at_us IS NULL;
 
+-- ===== ledger =====
+ALTER TABLE ledger_block ADD COLUMN notes BLOB;  -- 16 bytes per reason in the block (db/chain.py); NULL: sealed before reasons were
+CREATE TRIGGER note_sealed BEFORE INSERT ON transfer_note BEGIN
+  SELECT RAISE(ABORT,'ledger:append-only') WHERE EXISTS(SELECT 1 FROM transfer WHERE idempotency_key=NEW.idempotency_key
+    AND id<=(SELECT max(last_id) FROM ledger_block));
+END;
+
 -- ===== console =====
 CREATE TABLE console_session(
   hash          BLOB PRIMARY KEY,        -- of the cookie's value; a new one at sign-in and whenever the person proves themselves again

@@ -20,7 +20,8 @@ from starlette.routing import Route
 from daemon.auth import permissions
 from daemon.auth.console_sessions import is_own_token
 from daemon.auth.identity import SignInFailed, SignInPaused
-from daemon.kernel.errors import BadInput, Conflict, Forbidden, NotFound, Refusal, Unavailable
+from daemon.kernel.errors import NotFound, Refusal, Unavailable
+from daemon.web.api.errors import status_of
 from daemon.web.console.forms import CSRF_FIELD, FormTooLarge, is_own_page, read_form
 from daemon.web.console.speech import Speech, language_of
 from daemon.web.console.visit import LANGUAGE_COOKIE, SESSION_COOKIE, NavItem, Notes, Visit
@@ -36,8 +37,10 @@ ANYBODY = "anybody"
 SIGNED_IN = "signed-in"
 PROOF_FIELD = "proof_password"
 SIGN_IN = "/console/sign-in"
-_OUR_PATH = re.compile(r"/console(/[A-Za-z0-9_.~%-]+)*(\?[A-Za-z0-9_.~%&=+-]*)?")
-_STATUS: Sequence[tuple[type[Refusal], int]] = ((NotFound, 404), (Forbidden, 403), (Conflict, 409), (BadInput, 422))
+_OUR_PATH = re.compile(r"/console(/(?!\.{1,2}(/|\?|$))[A-Za-z0-9_.~%-]+)*(\?[A-Za-z0-9_.~%&=+-]*)?")
+BAD_REQUEST, TOO_MANY = 400, 429
+TOLD_BY_STATUS = frozenset({403, 404, 413})
+"""Refusals that are told in the status's own words, whatever their reason: who may not see it learns nothing."""
 
 Handler = Callable[[Visit], Awaitable[Response]]
 
@@ -99,7 +102,7 @@ class Gate:
         status, retry = _status(problem)
         say = visit.speech
         title = say(f"problem.{status}.title")
-        text = say.refusal(problem) if status in (409, 422, 429, 503) else say(f"problem.{status}.text")
+        text = say(f"problem.{status}.text") if status in TOLD_BY_STATUS else say.refusal(problem)
         response = visit.page("problem", title, status=status, text=text)
         if retry:
             response.headers["retry-after"] = str(retry)
@@ -148,7 +151,7 @@ class Gate:
             try:
                 opened = await self._services.sessions.prove(visit.signed_in, visit.form[PROOF_FIELD], peer=visit.peer)
             except (SignInFailed, SignInPaused) as refused:
-                problem = visit.speech(f"sign-in.{refused.code}")
+                problem = visit.speech(f"prove.{refused.code}")
             else:
                 visit.session, visit.fresh_token = opened.session, opened.token
                 return None
@@ -179,14 +182,15 @@ def our_path(text: str) -> str:
 
 
 def _status(problem: Refusal | Unavailable) -> tuple[int, int]:
-    """HTTP status and seconds to wait."""
+    """HTTP status, by the API's own table, and seconds to wait."""
     if isinstance(problem, Unavailable):
         return 503, int(problem.data.get("retry_after_s", 5))
-    if isinstance(problem, SignInPaused):
-        return 429, int(problem.data.get("retry_after_s", 60))
     if isinstance(problem, FormTooLarge):
         return 413, 0
-    return next((status for kind, status in _STATUS if isinstance(problem, kind)), 422), 0
+    status = status_of(problem)
+    if status == BAD_REQUEST:
+        return 422, 0
+    return status, int(problem.data.get("retry_after_s", 60)) if status == TOO_MANY else 0
 
 
 def _finished(response: Response, visit: Visit) -> Response:

@@ -92,7 +92,7 @@ class Speech:
         if at_us is None:
             return ""
         apart = timedelta(microseconds=at_us - self.now_us)
-        return str(format_timedelta(apart, add_direction=True, locale=self.language, threshold=1.2))
+        return str(format_timedelta(apart, add_direction=True, locale=self.language))
 
     def iso(self, at: int | str | None) -> str:
         """For `<time datetime>`."""

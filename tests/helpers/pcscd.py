@@ -57,6 +57,7 @@ class Desk:
         self.pcscd: asyncio.subprocess.Process | None = None
         self.reader: PcscReader | None = None
         self.lag_s = 0.0
+        self.told: list[str] = []
         self._events: asyncio.Queue[ReaderEvent] = asyncio.Queue()
         self._tasks: list[asyncio.Task[Any]] = []
 
@@ -86,11 +87,19 @@ class Desk:
             await asyncio.wait_for(self.pcscd.wait(), 10)
 
     async def watch(self, match: str = "*", *, first: ReaderState | None = ReaderState.READY) -> None:
-        """Open the reader and keep what it tells; its first status is `first`."""
+        """Open a reader and keep what it tells; its first status is `first`."""
         self.reader = open_pcsc(PcscOptions(name="desk", match=match), self.clock)
+        await self.watch_again(first=first)
+
+    async def watch_again(self, *, first: ReaderState | None = ReaderState.READY) -> None:
+        """Listen to the same reader once more."""
+        assert self.reader is not None
+
+        began = time.monotonic()
 
         async def listen(reader: PcscReader) -> None:
             async for event in reader.events():
+                self.told.append(f"{time.monotonic() - began:.2f} s {event!r}")
                 self._events.put_nowait(event)
 
         self._tasks = [asyncio.create_task(listen(self.reader)), asyncio.create_task(self._beat())]
@@ -250,6 +259,9 @@ async def _play(name: str, folder: Path) -> None:
         await desk.start_service()
         try:
             await getattr(importlib.import_module(module), function).scene(desk)
+        except BaseException as error:
+            error.add_note("what the reader told:\n  " + "\n  ".join(desk.told))
+            raise
         finally:
             await desk.unwatch()
             await desk.end_service(signal.SIGKILL)

@@ -130,7 +130,9 @@ async def test_tap_link_tap_release_printed(desk: Desk) -> None:
         papers = [path for path in (desk.folder / "paper").iterdir() if path.suffix != ".json"]
         assert len(papers) == 1
         assert (await asyncio.to_thread(daemon.cli, "ledger", "verify"))["ok"] is True
-        assert CARD.upper() not in daemon.log.read_text().upper()
+        log = (await asyncio.to_thread(daemon.cli, "terminal", "log", "door"))["answer"]
+        assert '"reader": "desk"' in log
+        assert CARD.upper() not in (log + daemon.log.read_text()).upper()
 
 
 @inside

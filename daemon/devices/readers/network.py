@@ -34,6 +34,7 @@ STRANGERS_MAX = 8
 """Connections that have not yet; one more and the oldest goes."""
 READS_WAITING_MAX = 8
 """Taps nobody has looked at yet; more are refused as busy."""
+STATUSES_WAITING_MAX = 8
 LOOK_EVERY_S = 2.0
 """How often the key file is looked at: a new client, or one taken out, counts from then on."""
 KEY_FILE_BYTES_MAX = 64 * 1024
@@ -77,7 +78,7 @@ class NetworkReader:
         self._clients: dict[str, Connection] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._challenges: deque[str] = deque(maxlen=CHALLENGES_REMEMBERED)
-        self._events: asyncio.Queue[ReaderEvent] = asyncio.Queue(READS_WAITING_MAX + 8)
+        self._events: asyncio.Queue[ReaderEvent] = asyncio.Queue(READS_WAITING_MAX + STATUSES_WAITING_MAX)
         self._status: ReaderStatus | None = None
         self._alarm, self._alarm_until_s = "", 0.0
         self._logged_s: dict[str, float] = {}
@@ -91,6 +92,7 @@ class NetworkReader:
 
     async def events(self) -> AsyncIterator[ReaderEvent]:
         """Everything, until cancelled; the first is the status."""
+        self._events, self._status = asyncio.Queue(READS_WAITING_MAX + STATUSES_WAITING_MAX), None
         looking = asyncio.create_task(self._look(), name="network-reader")
         try:
             while True:
@@ -217,7 +219,6 @@ class NetworkReader:
         status = ReaderStatus(self.name, self.kind, state, code, model)
         if status != self._status:
             self._status = status
-            log.info("reader.status", reader=self.name, kind=self.kind, state=state.value, code=code, model=model)
             if self._events.full():
                 self._events.get_nowait()
             self._events.put_nowait(status)

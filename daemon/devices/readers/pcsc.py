@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from daemon.devices.readers import pcsc_calls
-from daemon.devices.readers.apdu import Number, card_class, feedback_for
+from daemon.devices.readers.apdu import Number, feedback_for
 from daemon.devices.readers.pcsc_calls import Code, Failed, Outcome
 from daemon.devices.readers.pcsc_monitor import Down, Monitor, Told, Up
 from daemon.devices.readers.pcsc_states import Change, Seen, is_match, model_of
@@ -135,6 +135,10 @@ class PcscReader:
             log.warning("pcsc.close_late", reader=self.name)
 
     def _start(self) -> None:
+        """Begin anew, whatever an earlier use left behind."""
+        self._events = asyncio.Queue(EVENTS_MAX)
+        self._slots, self._last_device = {}, ""
+        self._has_status, self._stopping = asyncio.Event(), threading.Event()
         try:
             self._scard = pcsc_calls.load()
         except (ImportError, OSError) as error:
@@ -216,7 +220,7 @@ class PcscReader:
         if is_there or not slot.has_card:
             self._last_device = device
             if not is_told:
-                self._miss(outcome or Hiccup.MUTE, card=card_class(slot.atr))
+                self._miss(outcome or Hiccup.MUTE)
         if is_there and outcome in (None, Hiccup.MUTE) and slot.again < AGAIN_MAX:
             loop = asyncio.get_running_loop()
             slot.set_timer(loop.call_later(AGAIN_S * 2**slot.again, self._ask, device, slot))
@@ -225,8 +229,7 @@ class PcscReader:
     def _forget(self, device: str) -> None:
         self._slots.pop(device).set_timer(None)
 
-    def _miss(self, why: Hiccup, **facts: str) -> None:
-        log.info("reader.missed", reader=self.name, why=why.value, **facts)
+    def _miss(self, why: Hiccup) -> None:
         self._put(Missed(self.name, why))
 
     def _tell_status(self, state: ReaderState, code: str, model: str = "") -> None:
@@ -235,7 +238,6 @@ class PcscReader:
             return
         self._status = status
         self._has_status.set()
-        log.info("reader.status", reader=self.name, kind=self.kind, state=state.value, code=code, model=model)
         self._put(status)
 
     def _put(self, event: ReaderEvent) -> None:

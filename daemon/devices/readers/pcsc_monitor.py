@@ -75,7 +75,7 @@ class Monitor:
         return False
 
     def _run(self) -> None:
-        backoff_s, told = BACKOFF_S, 0
+        backoff_s, told, before = BACKOFF_S, 0, 0
         while not self._stopping.is_set():
             try:
                 code, has_worked = self._round()
@@ -85,6 +85,8 @@ class Monitor:
                 code, has_worked = Code.SERVICE_STOPPED, False
             if has_worked:
                 backoff_s, told = BACKOFF_S, 0
+            # "Not allowed" is also what a service looks like that dies while it greets: only the second time is it so.
+            code, before = (Code.NO_SERVICE if code == Code.SECURITY_VIOLATION != before else code), code
             if not self._stopping.is_set() and code != told:
                 self._tell(Down(code))
                 told = code

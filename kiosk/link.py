@@ -17,6 +17,7 @@ from daemon.kernel.clock import from_rfc3339
 from daemon.kernel.errors import Refusal, Unavailable
 from daemon.wire import signing
 from daemon.wire.messages import ANSWER_BYTES_MAX, CLOCK_SKEW, PING_S, PREFIX
+from kiosk.probe import Probe
 from kiosk.stream import ServerEvent, StreamParser, StreamTooLong
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class DaemonLink:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_verify_locations(cadata=ca_pem)
+        self._probe = Probe(url, context)
         self._client = httpx.AsyncClient(
             base_url=url,
             verify=context,
@@ -73,6 +75,7 @@ class DaemonLink:
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
+        await self._probe.close()
         await self._client.aclose()
 
     async def post(self, path: str, body: Mapping[str, Any], *, session: str = "") -> dict[str, Any]:
@@ -90,8 +93,8 @@ class DaemonLink:
     async def probe(self) -> None:
         """Is anybody there? Any HTTP answer says yes; raises DaemonAway."""
         try:
-            await self._client.get("/healthz", timeout=PROBE_S)
-        except httpx.HTTPError as error:
+            await self._probe.ask(PROBE_S)
+        except (OSError, TimeoutError) as error:
             raise DaemonAway(type(error).__name__) from error
 
     async def events(self, *, session: str = "", last_event_id: str = "") -> AsyncIterator[ServerEvent]:

@@ -110,3 +110,12 @@ def test_the_screens_token_is_on_no_command_line():
     assert run("sh", "-n", str(script)).returncode == 0
     assert "$address" not in script.read_text("utf-8").partition("exec ")[2]
     assert values(UNITS / "holdfast-display.service", "LoadCredential")[0].startswith("screen-url:")
+
+
+def test_the_terminal_program_may_use_cards_where_polkit_asks():
+    """The polkit rule lets in the unit's own user, for both of pcscd's questions, and names nobody else."""
+    rule = (UNITS / "50-holdfast-pcsc.rules").read_text("utf-8")
+    assert set(re.findall(r'subject\.user == "([^"]+)"', rule)) == {values(UNITS / "holdfast-kiosk.service", "User")[0]}
+    asked = {"org.debian.pcsc-lite.access_pcsc", "org.debian.pcsc-lite.access_card"}
+    assert set(re.findall(r'action\.id == "([^"]+)"', rule)) == asked
+    assert rule.count("polkit.Result.") == rule.count("polkit.Result.YES") == 1

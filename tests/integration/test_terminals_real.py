@@ -201,3 +201,35 @@ async def test_a_device_that_is_replaced_is_enrolled_anew(house, tmp_path):
         await _until(house, lambda shown: not shown["pending"] and shown["presence"] == "online")
     finally:
         await new.stop()
+
+
+async def test_a_tap_while_the_daemon_is_away_is_told_and_forgotten(house, tmp_path):
+    """The screen says so at once; when the daemon is back nobody is signed in, and nothing was asked of it."""
+    await _enrolled(house, tmp_path / "kiosk", await _announced(house))
+    kiosk = Kiosk(tmp_path / "kiosk")
+    await kiosk.start()
+    try:
+        await _until(house, lambda shown: shown["presence"] == "online")
+        await asyncio.to_thread(house.kill)
+        async with asyncio.timeout(4):
+            while (await kiosk.view())["away"] is None:
+                await asyncio.sleep(0.05)
+        async with httpx.AsyncClient(follow_redirects=True) as client:
+            await client.get(kiosk.url)
+            for _ in range(5):
+                tapped = await client.post(kiosk.url.split("?")[0] + "ui/tap", json={"raw": CARD})
+                assert tapped.status_code == 202
+        assert (await kiosk.view())["notice"]["code"] == "tap-away"
+        await asyncio.to_thread(house.start)
+        async with asyncio.timeout(6):
+            while (await kiosk.view())["away"] is not None:
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(1)
+        shown = await kiosk.view()
+        assert shown["person"] is None
+        async with house.api() as api:
+            figures = (await api.get("http://holdfast.local/metrics")).text
+        assert "holdfast_login_failures_total{" not in figures
+        assert 'holdfast_terminal_up{terminal="door"} 1.0' in figures
+    finally:
+        await kiosk.stop()

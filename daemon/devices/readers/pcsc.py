@@ -210,6 +210,7 @@ class PcscReader:
             # A number that came so late that its owner was told "again", and has left, is nobody's.
             if is_there or slot.given_up != visit:
                 self._last_device = device
+                self._tell_status(ReaderState.READY, "", self._status.model)  # if cards were refused, they are not now
                 self._put(Read(self.name, outcome.raw))
             return
         if isinstance(outcome, Failed):

@@ -95,6 +95,11 @@ class CardSignIn:
         self.rules = rules
         self.taps_total: Counter[str] = Counter()
 
+    @property
+    def failures_total(self) -> int:
+        """Cards that opened nothing because of what they are."""
+        return sum(self.taps_total[verdict] for verdict in ("unknown", "blocked", "expired", "disabled"))
+
     def remember(self, terminal_id: int, at_us: int) -> None:
         """At start: an unknown card of before the restart; it opens no new burst of tries."""
         self._gate.stranger(terminal_id, b"", at_us)

@@ -28,6 +28,8 @@ _END: Mapping[str, str] = {
     "terminal_codes": "DELETE FROM terminal_code",
     "mails": "UPDATE mail SET failed_at_us=:at, error='restored' WHERE sent_at_us IS NULL AND failed_at_us IS NULL",
 }
+_FORGET = ("sign_in_code", "card_proof")
+"""What a day ends anyway; older backups do not have these tables."""
 _PROOFS = "UPDATE person SET session_epoch=session_epoch+1"
 _CARRY: Mapping[str, str] = {
     "tokens": """UPDATE api_token SET revoked_at_us=:at WHERE revoked_at_us IS NULL
@@ -35,7 +37,8 @@ _CARRY: Mapping[str, str] = {
     "addresses": """UPDATE personal_address SET revoked_at_us=:at WHERE revoked_at_us IS NULL
         AND hash IN (SELECT hash FROM replaced.personal_address WHERE revoked_at_us IS NOT NULL)""",
     "cards": """UPDATE card SET blocked_at_us=:at WHERE blocked_at_us IS NULL
-        AND public_id IN (SELECT public_id FROM replaced.card WHERE blocked_at_us IS NOT NULL)""",
+        AND (public_id IN (SELECT public_id FROM replaced.card WHERE blocked_at_us IS NOT NULL)
+          OR public_id IN (SELECT subject FROM replaced.audit WHERE action='card.removed'))""",
     "terminals": """UPDATE terminal SET revoked_at_us=:at WHERE revoked_at_us IS NULL
         AND public_id IN (SELECT public_id FROM replaced.terminal WHERE revoked_at_us IS NOT NULL)""",
     "people": """UPDATE person SET is_active=0 WHERE is_active=1
@@ -91,6 +94,9 @@ def prevent(copy: Path, *, replaced: Path, at_us: int, actor: str) -> Revival:
         at = {"at": at_us}
         ended = {what: _count(connection, sql, at) for what, sql in _END.items()}
         connection.execute(_PROOFS)
+        for table in _FORGET:
+            if connection.execute("SELECT 1 FROM sqlite_schema WHERE name=?", (table,)).fetchone():
+                connection.execute(f"DELETE FROM {table}")  # noqa: S608  -- a name of ours
         _note(connection, at_us=at_us, actor=actor, detail={"ended": ended, "withdrawn": withdrawn})
         names = {what: _names(connection, sql, at) for what, sql in _LASTING.items()}
         cards = connection.execute(_CARDS).fetchone()[0]

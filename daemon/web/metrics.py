@@ -29,6 +29,7 @@ class Figures:
     is_storage_full: bool = False
     people: int = 0
     login_failures: Mapping[str, int] = field(default_factory=dict)
+    card_taps: Mapping[str, int] = field(default_factory=dict)
     terminals_up: Mapping[str, bool] = field(default_factory=dict)
     terminal_refusals: Mapping[str, int] = field(default_factory=dict)
     deliveries_uncertain: int = 0
@@ -42,6 +43,7 @@ class _Totals:
 
     def __init__(self) -> None:
         self.login_failures: Mapping[str, int] = {}
+        self.card_taps: Mapping[str, int] = {}
         self.terminal_refusals: Mapping[str, int] = {}
         self.ledger_differences = 0
 
@@ -51,6 +53,10 @@ class _Totals:
         for method, count in self.login_failures.items():
             failures.add_metric([method], count)
         yield failures
+        taps = CounterMetricFamily("holdfast_card_taps", "Cards held against a reader, by result.", labels=["result"])
+        for result, count in self.card_taps.items():
+            taps.add_metric([result], count)
+        yield taps
         refusals = CounterMetricFamily(
             "holdfast_terminal_refusals", "Terminal messages refused, by reason.", labels=["reason"]
         )
@@ -138,6 +144,7 @@ class Metrics:
         self._ledger.set(int(figures.is_ledger_ok))
         self._checked.set(figures.ledger_checked_s)
         self._totals.login_failures = figures.login_failures
+        self._totals.card_taps = figures.card_taps
         self._totals.terminal_refusals = figures.terminal_refusals
         self._totals.ledger_differences = figures.ledger_differences
         return generate_latest(self._registry)

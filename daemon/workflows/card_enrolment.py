@@ -125,7 +125,7 @@ class CardEnrolment:
         if person is None or not person.is_active:
             raise CardLinkExpired
         try:
-            draft = CardDraft(read.raw, read.format, label)
+            draft = CardDraft(read.raw, read.format, typed_label(label))
             return await self.enrol(person, draft, by=f"user:{person.public_id}", how="link", where=terminal.name)
         except CardTaken as taken:
             raise CardTaken("This card belongs to somebody already.") from taken
@@ -264,6 +264,11 @@ def card_label(text: str) -> str:
         BadName: too long, or with control characters.
     """
     return names.printable(text, what="a card's label", chars_max=LABEL_CHARS_MAX)
+
+
+def typed_label(text: str) -> str:
+    """The same of what somebody typed at a terminal: what cannot stand is dropped, nobody is sent back for it."""
+    return "".join(char for char in text if char.isprintable())[:LABEL_CHARS_MAX].strip()
 
 
 def shown_as(label: str, card_id: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -53,13 +53,15 @@ class Office:
 
     # ----- opening and closing -----
     @classmethod
-    def make(cls, state: Path, *, config: str = "") -> Office:
-        """A new installation on disk; `config` is appended to its configuration."""
+    def make(cls, state: Path, *, config: str = "", prepare: Callable[[Path], None] | None = None) -> Office:
+        """A new installation on disk; `config` is appended to its configuration, `prepare` adds what else it needs."""
         install.init(state, base_port=0 + 8630, name="localhost")
         if config:
             file = state / "conf.d" / "test.toml"
             file.parent.mkdir()
             file.write_text(config)
+        if prepare:
+            prepare(state)
         return cls(state)
 
     async def open(self, **policy: Any) -> None:
@@ -172,9 +174,11 @@ class Office:
 
 
 @contextlib.asynccontextmanager
-async def office(folder: Path, *, config: str = "", **policy: Any) -> AsyncIterator[Office]:
+async def office(
+    folder: Path, *, config: str = "", prepare: Callable[[Path], None] | None = None, **policy: Any
+) -> AsyncIterator[Office]:
     """An open office, closed again whatever happens."""
-    made = await asyncio.to_thread(Office.make, folder / "state", config=config)
+    made = await asyncio.to_thread(Office.make, folder / "state", config=config, prepare=prepare)
     await made.open(**policy)
     try:
         yield made

@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pytest
 
+from daemon.auth import permissions
 from daemon.auth.identity import SessionEnded, SignInFailed
 from daemon.auth.tokens import NotSignedIn
 from daemon.cli.backups import told
@@ -14,7 +15,7 @@ from daemon.db import backup, revival
 from tests.helpers.counter_hall import PASSWORD, counter_hall
 from tests.helpers.office import Office
 
-CARD, OTHER_CARD = "04A2B3C4D5E680", "04A2B3C4D5E681"
+CARD, OTHER_CARD, REMOVED_CARD = "04A2B3C4D5E680", "04A2B3C4D5E681", "04A224B1C2D3FF"
 NEW_PASSWORD = "tall ships under canvas"
 NOW_US = 1_900_000_000_000_000
 
@@ -37,6 +38,7 @@ class Restored:
             self.ben = await hall.hire("ben", pin="1002")
             await hall.add_card(self.anna, CARD)
             await hall.add_card(self.ben, OTHER_CARD)
+            self.removed = await hall.add_card(self.anna, REMOVED_CARD)
             self.terminal = (await hall.new_terminal("door", printer, policy="card")).terminal
             self.tokens = {
                 name: await parts.tokens.create(name, role="metrics", actor="local:0") for name in ("kept", "gone")
@@ -51,6 +53,7 @@ class Restored:
         await parts.tokens.revoke("gone", actor="local:0")
         await parts.credentials.set_password(self.anna.id, NEW_PASSWORD, actor="local:0")
         await parts.people.disable(self.ben, actor="local:0")
+        await parts.cards.desk.remove(self.removed, actor=permissions.SYSTEM)
         with closing(sqlite3.connect(self.file)) as connection:
             connection.execute("UPDATE card SET blocked_at_us=1 WHERE person_id=?", (self.anna.id,))
             connection.commit()
@@ -88,10 +91,10 @@ async def test_what_was_withdrawn_since_the_backup_stays_withdrawn(house):
     with pytest.raises(SignInFailed):
         await parts.sign_in.by_pin("1001", PASSWORD, terminal=house.terminal)
     await parts.sign_in.by_pin("1001", NEW_PASSWORD, terminal=house.terminal)
-    for card in (CARD, OTHER_CARD):
+    for card in (CARD, OTHER_CARD, REMOVED_CARD):
         with pytest.raises(SignInFailed):
             await parts.sign_in.by_card(card, terminal=house.terminal)
-    assert found.withdrawn == {"tokens": 1, "addresses": 0, "cards": 1, "terminals": 0, "people": 1, "passwords": 1}
+    assert found.withdrawn == {"tokens": 1, "addresses": 0, "cards": 2, "terminals": 0, "people": 1, "passwords": 1}
     assert (found.ended["sessions"], found.ended["links"], found.ended["terminal_codes"]) == (1, 1, 1)
     assert "gone" not in found.tokens
     assert "kept" in found.tokens
@@ -110,7 +113,7 @@ async def test_a_lost_database_tells_nothing_and_that_is_said(house):
         await house.office.parts.sessions.check(house.session.token, terminal_id=house.terminal.id)
     assert found.withdrawn is None
     assert {"gone", "kept"} <= set(found.tokens)
-    assert found.cards == 2
+    assert found.cards == 3
     text = "\n".join(told({"file": "f", "before": "b", **found.to_json()}))
     assert "is valid again" in text
     assert "gone" in text

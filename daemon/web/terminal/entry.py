@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from daemon.auth.card_rules import LABEL_CHARS_MAX
 from daemon.auth.identity import PasswordNeeded, Rights, StepUpNeeded
 from daemon.auth.tickets import TICKET_CHARS_MAX
 from daemon.kernel.clock import rfc3339
@@ -109,7 +108,7 @@ async def link(call: Call) -> Response:
     """POST link: the unknown card of a tap before, for whoever signed in with a password since."""
     fields = call.fields
     ticket = fields.text("ticket", most=TICKET_CHARS_MAX)
-    label = fields.text("label", most=LABEL_CHARS_MAX, needed=False)
+    label = fields.text("label", needed=False)
     fields.done()
     linked = await call.services.cards.link(call.signed_in, call.terminal, ticket=ticket, label=label)
     return ok(

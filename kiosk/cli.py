@@ -35,19 +35,24 @@ URL_NAME = "screen.url"
 """Where the screen's address with this start's token is left for the browser's unit to read (0600)."""
 
 
-def enrol(*, daemon_url: str, code: str, directory: str, as_json: bool = False, reader: str = "none") -> int:
+def enrol(
+    *, daemon_url: str, code: str, directory: str, as_json: bool = False, reader: str = "none", is_again: bool = False
+) -> int:
     """Give this machine its own key and pin its daemon; `code` is the secret itself, never an argument's text."""
     from kiosk import enrolment
 
     try:
-        result = asyncio.run(enrolment.enrol(url=daemon_url, code_text=code, directory=Path(directory), reader=reader))
+        work = enrolment.enrol(
+            url=daemon_url, code_text=code, directory=Path(directory), reader=reader, is_again=is_again
+        )
+        result = asyncio.run(work)
     except (Refusal, Unavailable) as error:
         return _failed(error, as_json=as_json)
     if as_json:
         print(json.dumps(result))
     else:
         print(f"This terminal is enrolled as {result['name'] or result['terminal_id']}.")
-        print(f"Start it with: holdfast kiosk run --config {result['config']}")
+        print(f"{'Restart' if is_again else 'Start'} it: holdfast kiosk run --config {result['config']}")
     return EXIT_OK
 
 

@@ -51,8 +51,12 @@ class AlreadyEnrolled(Refusal):
     code = "already-enrolled"
 
 
-async def enrol(*, url: str, code_text: str, directory: Path, reader: str = "none") -> dict[str, str]:
+async def enrol(
+    *, url: str, code_text: str, directory: Path, reader: str = "none", is_again: bool = False
+) -> dict[str, str]:
     """Enrol this machine; gives {"terminal_id", "name", "config"}.
+
+    `is_again`: `directory` is a terminal's home already and gets another key; its readers and screen stay.
 
     Raises:
         BadInput: no such code or address can exist.
@@ -66,8 +70,11 @@ async def enrol(*, url: str, code_text: str, directory: Path, reader: str = "non
         code = signing.parse_code(code_text)
     except ValueError as error:
         raise BadInput(str(error), details=[]) from error
-    if (directory / identity.CONFIG_NAME).exists():
-        raise AlreadyEnrolled(f"{directory} already holds a terminal: use another directory or remove it")
+    home = directory / identity.CONFIG_NAME
+    if home.exists() and not is_again:
+        raise AlreadyEnrolled(f"{directory} already holds a terminal: --again gives it another key")
+    if is_again:
+        identity.load(home)
     secret = await asyncio.to_thread(signing.code_key, code)
     key = identity.new_key()
     port = parts.port or identity.HTTPS_PORT
@@ -87,9 +94,11 @@ async def enrol(*, url: str, code_text: str, directory: Path, reader: str = "non
     if not terminal_id or not signing.is_same_proof(ours, theirs):
         raise DaemonUnproven("the daemon's answer does not prove that it knows the code")
     name = str(answer.get("name") or "")
-    config = identity.save(
-        directory, daemon_url=url.rstrip("/"), ca_pem=ca_pem, terminal_id=terminal_id, name=name, key=key, reader=reader
-    )
+    made = {"daemon_url": url.rstrip("/"), "ca_pem": ca_pem, "terminal_id": terminal_id, "name": name}
+    if is_again:
+        config = identity.renew(home, **made, key=key)
+    else:
+        config = identity.save(directory, **made, key=key, reader=reader)
     return {"terminal_id": terminal_id, "name": name, "config": str(config)}
 
 

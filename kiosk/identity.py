@@ -133,6 +133,48 @@ def save(
     return config
 
 
+def renew(config: Path, *, daemon_url: str, ca_pem: str, terminal_id: str, name: str, key: Ed25519PrivateKey) -> Path:
+    """Give a terminal's home another key, daemon and name; readers, screen and comments stay as people left them.
+
+    Raises:
+        BadInput: `kiosk.toml` is not in order as it stands.
+    """
+    load(config)
+    text = config.read_text(encoding="utf-8")
+    for section, word, value in (
+        ("daemon", "url", daemon_url),
+        ("daemon", "ca_file", CA_NAME),
+        ("terminal", "id", terminal_id),
+        ("terminal", "name", name),
+        ("terminal", "key_file", KEY_NAME),
+    ):
+        text = _with_value(text, section, word, json.dumps(value))
+    try:
+        again = tomllib.loads(text)
+        is_good = (again["daemon"]["url"], again["terminal"]["id"]) == (daemon_url, terminal_id)
+    except (tomllib.TOMLDecodeError, KeyError, TypeError):
+        is_good = False
+    if not is_good:
+        raise _bad(config, 0, "", "cannot be edited as it is written: move it away and enrol without --again")
+    here = config.parent
+    write_private(here / KEY_NAME, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    write_private(here / CA_NAME, ca_pem.encode("ascii"))
+    write_private(config, text.encode())
+    return config
+
+
+def _with_value(text: str, section: str, key: str, value: str) -> str:
+    """The text with one key of one section set: where it stands, or as the section's first."""
+    lines = text.splitlines()
+    number = _line_of(text, f"{section}.{key}")
+    stands = number and lines[number - 1].split("=")[0].strip() == key
+    if stands:
+        lines[number - 1] = f"{key} = {value}"
+    else:
+        lines.insert(_line_of(text, section), f"{key} = {value}")
+    return "\n".join(lines) + "\n"
+
+
 def screen_port_for(daemon_url: str) -> int:
     """Base ports count up: ipp, ipps, https, screen; a daemon on 443 leaves the default."""
     port = urlsplit(daemon_url).port or HTTPS_PORT

@@ -14,7 +14,12 @@ def enrol(context: Context) -> int:
     from kiosk import cli
 
     return cli.enrol(
-        daemon_url=options.daemon, code=code, directory=options.dir, as_json=context.as_json, reader=options.reader
+        daemon_url=options.daemon,
+        code=code,
+        directory=options.dir,
+        as_json=context.as_json,
+        reader=options.reader,
+        is_again=options.again,
     )
 
 
@@ -37,6 +42,11 @@ COMMANDS = (
             argument("--code", required=True, metavar="-", help="always -: the code comes on standard input"),
             argument("--dir", required=True, metavar="KDIR", help="where the terminal's key and kiosk.toml go"),
             argument("--reader", default="none", metavar="KIND", help="card reader: none or simulated (default: none)"),
+            argument(
+                "--again",
+                action="store_true",
+                help="KDIR holds a terminal already: give it another key, keep its readers and screen; then restart it",
+            ),
         ),
     ),
     Command(

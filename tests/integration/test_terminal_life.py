@@ -196,6 +196,30 @@ async def test_codes_are_typed_once(hall, tmp_path):
         assert not (tmp_path / "k").exists()
 
 
+async def test_a_whole_floor_enrols_within_a_minute(hall, tmp_path):
+    """Only tries that fail count against the house's ten a minute: twelve terminals are enrolled one after the other."""
+    for n in range(12):
+        new = await hall.new_terminal(f"t{n}", hall.printer)
+        await enrol(url=hall.url, code_text=new.code, directory=tmp_path / f"k{n}")
+    assert sum(one.enrolled_at_us is not None for one in await hall.parts.terminals.list()) == 12
+
+
+async def test_the_same_device_enrols_again(hall, tmp_path):
+    """`--again` gives it another key in its own home; without it the home is left alone."""
+    new = await hall.new_terminal("door", hall.printer)
+    home = tmp_path / "kiosk"
+    await enrol(url=hall.url, code_text=new.code, directory=home, reader="simulated")
+    before = (home / "terminal.key").read_bytes()
+    again = await hall.parts.terminals.renew_code(new.terminal.public_id, actor="local:0")
+    with pytest.raises(Exception, match="--again"):
+        await enrol(url=hall.url, code_text=again.code, directory=home)
+    await enrol(url=hall.url, code_text=again.code, directory=home, is_again=True)
+    assert (home / "terminal.key").read_bytes() != before
+    config = (home / "kiosk.toml").read_text()
+    assert new.terminal.public_id in config
+    assert 'kind = "simulated"' in config
+
+
 async def test_revoked_in_the_middle_of_a_request(hall, tmp_path):
     """A sign-in that is being checked while its terminal is revoked is answered `revoked` and opens nothing."""
     await hall.hire("anna", pin="1001")

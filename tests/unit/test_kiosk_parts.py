@@ -147,3 +147,30 @@ def test_a_resting_card_is_one_tap() -> None:
     assert debounce.is_new(card, 3 * DEBOUNCE_S)
     assert debounce.is_new(other, 3 * DEBOUNCE_S)
     assert is_plausible("04A1B2")
+
+
+def test_a_home_gets_another_key_and_keeps_what_people_wrote(tmp_path) -> None:
+    """Key, daemon, id and name are new; readers, screen and comments stay; a file that is no kiosk.toml is left alone."""
+    key = identity.new_key()
+    path = identity.save(
+        tmp_path / "k", daemon_url="https://old:8632", ca_pem="old", terminal_id="t1", name="door", key=key, reader="none"
+    )
+    written = path.read_text() + '\n# the one by the window\n[[readers]]\nname = "desk"\nkind = "pcsc"\n'
+    path.write_text(written.replace('language = "en"', 'language = "fr"').replace('name = "door"\n', ""))
+    fresh = identity.new_key()
+    identity.renew(path, daemon_url="https://new:1234", ca_pem="new", terminal_id="t2", name='the "gate"', key=fresh)
+    config = identity.load(path)
+    assert (config.daemon_url, config.ca_pem, config.terminal_id, config.name) == (
+        "https://new:1234", "new", "t2", 'the "gate"',
+    )  # fmt: skip
+    assert identity.public_bytes(identity.load_key(config.key_file)) == identity.public_bytes(fresh)
+    assert (config.language, [one.name for one in config.readers]) == ("fr", ["desk"])
+    assert "# the one by the window" in path.read_text()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    inline = 'daemon = {url = "https://a", ca_file = "ca.pem"}\nterminal = {id = "t", key_file = "terminal.key"}\n'
+    for broken in ("nonsense", inline):
+        path.write_text(broken)
+        with pytest.raises(BadInput):
+            identity.renew(path, daemon_url="https://x", ca_pem="x", terminal_id="x", name="x", key=key)
+        assert path.read_text() == broken
+        assert (path.parent / "ca.pem").read_text() == "new"

@@ -29,6 +29,16 @@ _ORDER = {"critical": 0, "warning": 1, "notice": 2}
 SLOWED_US = 24 * 3600 * US_PER_S
 """Somebody slowed down by wrong passwords is shown for a day after the last one."""
 SPRAY_US = 3600 * US_PER_S
+ATTEMPTS: Mapping[str, tuple[str, Severity, int]] = {
+    "sign-in.sprayed": ("sign-in-sprayed", "critical", SPRAY_US),
+    "sign-in.paused": ("sign-in-paused", "warning", SPRAY_US),
+    "taps.paused": ("taps-paused", "warning", SPRAY_US),
+    "taps.strangers": ("taps-strangers", "warning", SPRAY_US),
+    "taps.unreadable": ("taps-unreadable", "warning", SPRAY_US),
+    "card.blocked-used": ("card-blocked-used", "warning", SLOWED_US),
+    "terminal.forged": ("terminal-forged", "critical", SLOWED_US),
+}
+"""Audit action -> kind of need, how grave it is, and how long it is shown after the last time."""
 MAIL_WAITS_US = 900 * US_PER_S
 MAIL_FAILED_US = 7 * 86_400 * US_PER_S
 
@@ -108,17 +118,29 @@ class Attention:
         ]
 
     async def _attacks(self) -> list[Need]:
-        since = self._clock.now_us() - SPRAY_US
-        found = await self._sources.audit.since(since, ("sign-in.sprayed", "sign-in.paused"))
-        return [
-            Need(
-                "sign-in-sprayed" if one.action.endswith("sprayed") else "sign-in-paused",
-                "critical" if one.action.endswith("sprayed") else "warning",
-                subject=one.subject,
-                since_us=one.at_us,
+        """Attempts of the last hour, and blocked cards of the last day; of several in one place the newest."""
+        now = self._clock.now_us()
+        found = await self._sources.audit.since(now - SLOWED_US, tuple(ATTEMPTS))
+        names = {one["terminal_id"]: one["name"] for one in await self._sources.terminals.list()} if found else {}
+        needs = []
+        for one in _latest(found):
+            kind, severity, kept_us = ATTEMPTS[one.action]
+            if one.at_us <= now - kept_us:
+                continue
+            facts = {"where": str(one.detail.get("terminal") or names.get(one.subject, one.subject)), **one.detail}
+            is_terminal = one.subject in names
+            needs.append(
+                Need(
+                    kind,
+                    severity,
+                    noun="terminals" if is_terminal else "audit",
+                    id=one.subject if is_terminal else "",
+                    subject=names.get(one.subject, one.subject),
+                    since_us=one.at_us,
+                    facts=facts,
+                )
             )
-            for one in _latest(found)
-        ]
+        return needs
 
     async def _doubts(self) -> list[Need]:
         doubts = await self._sources.decide.doubts() if self._sources.decide is not None else []

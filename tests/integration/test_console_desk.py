@@ -1,9 +1,12 @@
 """The administrator's work in the console, over real https and without any script."""
 
 import asyncio
+import contextlib
 import json
 import re
 
+from daemon.auth.identity import SignInFailed
+from daemon.auth.terminals import Binding
 from daemon.db.unit import Unit
 from daemon.kernel.clock import US_PER_S
 from tests.helpers.console import PASSWORD, console_house
@@ -292,3 +295,59 @@ async def test_what_needs_somebody_is_listed_with_its_age(tmp_path):
         nobody = await house.signed_in("ben")
         assert "hall has stopped" not in (await nobody.get("/console")).words
         assert PASSWORD not in page.text
+
+
+async def test_a_card_by_tap_and_by_hand(tmp_path):
+    """An unknown card tapped at a terminal is offered and given; a typed one too; the number is nowhere; lost is blocked."""
+    async with console_house(tmp_path) as house:
+        visitor = await house.signed_in("ada", "admin")
+        bert, eve = await house.person("bert"), await house.person("eve")
+        await house.office.register("hall", "ipp://127.0.0.1:1/ipp/print")
+        await house.parts.terminals.add(
+            "Lobby", printers=[Binding("hall", "")], policy="site", site="main", actor="test"
+        )
+        terminal = (await house.parts.terminals.list())[0]
+        target = f"/console/people/{bert.public_id}"
+        with contextlib.suppress(SignInFailed):
+            await house.parts.sign_in.by_card("0012345678", terminal=terminal)
+        page = await visitor.get(target)
+        assert "Lobby · " in page.words
+        added = await visitor.send(page, f"{target}/cards", tapped_at=terminal.public_id, label="Staff <1>")
+        assert "The card is added: 1 of" in added.words
+        assert "Staff <1>" in added.words
+        typed = await visitor.send(
+            added, f"{target}/cards", raw="0099887766", label="Second", expires="2099-12-24", tapped_at=""
+        )
+        assert "The card is added: 2 of" in typed.words
+        for change, field in (
+            ({"raw": "!"}, "raw"),
+            ({"raw": "0011", "expires": "soon"}, "expires"),
+            ({}, "tapped_at"),
+        ):
+            wrong = await visitor.send(typed, f"{target}/cards", **{"tapped_at": "", **change})
+            assert (wrong.status, f'id="{field}-problem"' in wrong.text) == (422, True), change
+        other = await visitor.get(f"/console/people/{eve.public_id}")
+        taken = await visitor.send(other, f"/console/people/{eve.public_id}/cards", raw="0099887766", tapped_at="")
+        assert 'id="raw-problem"' in taken.text
+        cards = await house.parts.cards.desk.page(user="bert")
+        foreign = await visitor.post(
+            f"/console/people/{eve.public_id}/cards/{cards[0].public_id}/block", {"form_token": await visitor.token()}
+        )
+        assert foreign.status == 404
+        blocked = await visitor.send(typed, f"{target}/cards/{cards[0].public_id}/block")
+        assert "Blocked at every terminal" in blocked.words
+        with contextlib.suppress(SignInFailed):
+            await house.parts.sign_in.by_card("0012345678", terminal=terminal)
+        assert "A blocked card was tapped" in (await visitor.get("/console")).words
+        for text in (blocked.text, (await visitor.get("/console/audit")).text):
+            assert "12345678" not in text
+            assert "99887766" not in text
+        own = house.visitor()
+        mine = await own.sign_in("bert")
+        lost = await own.send(mine, f"/console/me/cards/{cards[1].public_id}/block")
+        assert "Blocked at every terminal: Second" in lost.words
+        stranger = await own.post(f"/console/me/cards/{'b' * 26}/block", {"form_token": await own.token()})
+        assert stranger.status == 404
+        assert [actor for actor, _, _ in await house.audit("card.blocked")] == ["user:1", f"user:{bert.id}"]
+        removed = await visitor.send(await visitor.get(target), f"{target}/cards/{cards[0].public_id}/remove")
+        assert "It can be linked anew" in removed.words

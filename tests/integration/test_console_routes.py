@@ -33,6 +33,12 @@ ALLOWED = {
     ("POST", "/console/people/{id}/link"): ADMIN,
     ("POST", "/console/people/{id}/roles"): ADMIN,
     ("POST", "/console/people/{id}/adjust"): {"admin", "billing"},
+    ("POST", "/console/people/{id}/cards"): ADMIN,
+    ("POST", "/console/people/{id}/cards/{card}/describe"): ADMIN,
+    ("POST", "/console/people/{id}/cards/{card}/block"): {"admin", "operator"},
+    ("POST", "/console/people/{id}/cards/{card}/unblock"): ADMIN,
+    ("POST", "/console/people/{id}/cards/{card}/remove"): ADMIN,
+    ("POST", "/console/me/cards/{card}/block"): ALL,
     ("GET", "/console/jobs"): LOOKS,
     ("GET", "/console/jobs/{id}"): LOOKS,
     ("POST", "/console/jobs/{id}/cancel"): {"admin", "operator"},
@@ -68,7 +74,7 @@ def test_the_table_is_whole():
 
 
 def _address(path: str) -> str:
-    return path.replace("{id}", "aaaaaaaaaaaaaaaaaaaaaaaaaa").replace("{name}", "nobody")
+    return path.replace("{id}", "aaaaaaaaaaaaaaaaaaaaaaaaaa").replace("{name}", "nobody").replace("{card}", "b" * 26)
 
 
 async def test_every_page_for_every_role_and_for_strangers(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from daemon.auth import permissions as p
-from daemon.web.console import audit, entry, house, jobs, overview, own, people, person, printers, terminals
+from daemon.web.console import audit, cards, entry, house, jobs, overview, own, people, person, printers, terminals
 from daemon.web.console.desk import DeskServices
 from daemon.web.console.gate import Gate, Page
 from daemon.web.console.visit import NavItem
@@ -14,6 +14,7 @@ PAGES: tuple[Page, ...] = (
     *own.PAGES,
     *people.PAGES,
     *person.PAGES,
+    *cards.PAGES,
     *jobs.PAGES,
     *terminals.PAGES,
     *printers.PAGES,

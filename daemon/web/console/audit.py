@@ -16,7 +16,7 @@ from daemon.web.console.visit import Visit, path
 PAGE_ENTRIES = 100
 SUBJECT_CHARS_MAX = 60
 _NOUNS = {"user": "people", "credential": "people", "console": "people", "card": "people", "account": "people"}
-"""First part of an action -> where its subject has its page, when the subject is a person."""
+"""First part of an action -> where its subject has its page, when that is a person or what a person has."""
 _OTHERS = {"job": "jobs", "printer": "printers", "terminal": "terminals"}
 
 
@@ -62,7 +62,8 @@ async def told(visit: Visit, entries: Sequence[Entry], *, with_subject: bool = T
 
 async def _subject(visit: Visit, entry: Entry) -> tuple[str, str]:
     noun = entry.action.partition(".")[0]
-    person = await visit.services.api.people.store.by_public(entry.subject) if noun in _NOUNS else None
+    whose = str(entry.detail.get("user_id", "")) if noun == "card" else entry.subject
+    person = await visit.services.api.people.store.by_public(whose) if noun in _NOUNS else None
     if person is not None:
         return person.display_name or person.name, path("people", person.public_id)
     if noun in _OTHERS:

@@ -10,7 +10,7 @@ from daemon.web.console.speech import Speech
 from daemon.web.console.visit import Visit, path
 from daemon.workflows.attention import Need
 
-LINKED = frozenset({"people", "jobs", "printers", "terminals", "tokens"})
+LINKED = frozenset({"people", "jobs", "printers", "terminals", "tokens", "audit"})
 """Nouns that have pages to look at."""
 
 

@@ -25,6 +25,7 @@ async def me(visit: Visit) -> Response:
         accounts=account["accounts"],
         jobs=await api.jobs.waiting(person.id),
         lines=await api.accounts.latest(person, limit=STATEMENT_LINES),
+        cards=[api.cards.desk.shape(one) for one in await api.cards.desk.page(user=person.public_id)],
         browsers=await visit.services.sessions.count_open(session),
     )
 

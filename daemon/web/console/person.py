@@ -25,12 +25,12 @@ HISTORY_SHOWN = 10
 
 async def show(visit: Visit) -> Response:
     """GET /console/people/{id}."""
-    return await _shown(visit, await _person(visit))
+    return await person_page(visit, await find_person(visit))
 
 
 async def change(visit: Visit) -> Response:
     """POST .../change: full name and mail address, unless somebody else changed them since the form was opened."""
-    person, form = await _person(visit), visit.form
+    person, form = await find_person(visit), visit.form
     seen = replace(person, display_name=form["was_display_name"], email=form["was_email"])
     try:
         await visit.services.api.people.change(
@@ -38,58 +38,58 @@ async def change(visit: Visit) -> Response:
         )
     except BadName as refusal:
         field = "email" if "mail address" in refusal.message else "display_name"
-        return await _shown(visit, person, problems={field: visit.speech.refusal(refusal)})
-    return visit.go(_page_of(person), "note.changed")
+        return await person_page(visit, person, problems={field: visit.speech.refusal(refusal)})
+    return visit.go(page_of(person), "note.changed")
 
 
 async def unlock(visit: Visit) -> Response:
     """POST .../unlock: forget the wrong tries."""
-    person = await _person(visit)
+    person = await find_person(visit)
     await visit.services.api.people.unlock(person, actor=visit.who.name)
-    return visit.go(our_path(visit.form["next"]) or _page_of(person), "note.unlocked", name=_called(person))
+    return visit.go(our_path(visit.form["next"]) or page_of(person), "note.unlocked", name=_called(person))
 
 
 async def disable(visit: Visit) -> Response:
     """POST .../disable."""
-    person = await _person(visit)
+    person = await find_person(visit)
     await visit.services.api.people.disable(person, actor=visit.who.name)
-    return visit.go(_page_of(person), "note.disabled", name=_called(person))
+    return visit.go(page_of(person), "note.disabled", name=_called(person))
 
 
 async def enable(visit: Visit) -> Response:
     """POST .../enable."""
-    person = await _person(visit)
+    person = await find_person(visit)
     await visit.services.api.people.enable(person, actor=visit.who.name)
-    return visit.go(_page_of(person), "note.enabled", name=_called(person))
+    return visit.go(page_of(person), "note.enabled", name=_called(person))
 
 
 async def new_pin(visit: Visit) -> Response:
     """POST .../pin: another PIN, shown."""
-    person = await _person(visit)
+    person = await find_person(visit)
     pin = await visit.services.care.new_pin(person, actor=visit.who.name)
-    return visit.go(_page_of(person), "note.pin", secret=pin, name=_called(person))
+    return visit.go(page_of(person), "note.pin", secret=pin, name=_called(person))
 
 
 async def send_link(visit: Visit) -> Response:
     """POST .../link: a mail with a link to choose a password; nobody here ever sees or chooses it."""
-    person = await _person(visit)
+    person = await find_person(visit)
     try:
         mailed_to = await visit.services.api.people.send_link(person, actor=visit.who.name)
     except NoMailAddress:
-        return visit.go(_page_of(person), "note.no-mail", tone="bad", name=_called(person))
-    return visit.go(_page_of(person), "note.mailed", email=mailed_to)
+        return visit.go(page_of(person), "note.no-mail", tone="bad", name=_called(person))
+    return visit.go(page_of(person), "note.mailed", email=mailed_to)
 
 
 async def set_roles(visit: Visit) -> Response:
     """POST .../roles."""
-    person = await _person(visit)
+    person = await find_person(visit)
     await visit.services.care.set_roles(person, visit.form.all("role"), actor=visit.who)
-    return visit.go(_page_of(person), "note.roles", name=_called(person))
+    return visit.go(page_of(person), "note.roles", name=_called(person))
 
 
 async def adjust(visit: Visit) -> Response:
     """POST .../adjust: add to a pot, take from it, or set what is available; a form sent twice changes once."""
-    person, form = await _person(visit), visit.form
+    person, form = await find_person(visit), visit.form
     unit, _, pot = form["pot"].partition("/")
     accounts, key = visit.services.api.accounts, f"{visit.who.name}:{form['key'][:100]}"
     amount, reason = form.line("amount", 40).replace(",", "."), form.line("reason", 500)
@@ -105,18 +105,24 @@ async def adjust(visit: Visit) -> Response:
             )
     except (BadInput, NotFound, UnitRefused) as refusal:
         field = "reason" if refusal.code == "reason-needed" else "amount"
-        return await _shown(visit, person, problems={field: visit.speech.refusal(refusal)})
-    return visit.go(f"{_page_of(person)}#money", "note.adjusted", name=_called(person))
+        return await person_page(visit, person, problems={field: visit.speech.refusal(refusal)})
+    return visit.go(f"{page_of(person)}#money", "note.adjusted", name=_called(person))
 
 
-async def _person(visit: Visit) -> Person:
+async def find_person(visit: Visit) -> Person:
+    """The person the address names.
+
+    Raises:
+        NotFound: nobody.
+    """
     person = await visit.services.api.people.store.by_public(visit.part("id"))
     if person is None:
         raise NotFound
     return person
 
 
-def _page_of(person: Person) -> str:
+def page_of(person: Person) -> str:
+    """The address of a person's page."""
     return path("people", person.public_id)
 
 
@@ -124,7 +130,8 @@ def _called(person: Person) -> str:
     return person.display_name or person.name
 
 
-async def _shown(visit: Visit, person: Person, *, problems: Mapping[str, str] | None = None) -> Response:
+async def person_page(visit: Visit, person: Person, *, problems: Mapping[str, str] | None = None) -> Response:
+    """The whole page; `problems` are told at their fields."""
     services, api = visit.services, visit.services.api
     store = api.people.store
     lines = STATEMENT_LINES_ALL if visit.asked("statement") == "all" else STATEMENT_LINES
@@ -143,6 +150,10 @@ async def _shown(visit: Visit, person: Person, *, problems: Mapping[str, str] | 
         accounts=(await api.accounts.show(person))["accounts"] if sees_money else [],
         lines=await api.accounts.latest(person, limit=lines) if sees_money else [],
         are_more=lines == STATEMENT_LINES,
+        cards=[api.cards.desk.shape(one) for one in await api.cards.desk.page(user=person.public_id)]
+        if visit.may(p.CARDS_READ)
+        else [],
+        strangers=api.cards.enrolment.strangers() if visit.may(p.CARDS_WRITE) else [],
         jobs=await api.jobs.list(which="all", person_id=person.id, limit=JOBS_SHOWN, newest_first=True)
         if visit.may(p.JOBS_READ)
         else [],

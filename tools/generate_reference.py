@@ -45,6 +45,7 @@ SHAPES: Mapping[str, tuple[str, str]] = {
         "state: added, unchanged, refused; exit 1 when rows are refused",
     ),
     "card rekey": ("key_id rehashed remaining retired[]", "remaining cards move at their next tap"),
+    "card reformat": ("ok from to moved stay[card_id user label]", "exit 1 when some stay as they are"),
     "card check": (
         "ok cards compared not_compared collisions[likeness cards[card_id user label]]",
         "exit 1 when not ok",

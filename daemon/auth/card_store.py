@@ -234,13 +234,24 @@ class CardStore:
             day=day,
         )
 
-    def rehash(self, unit: Unit, *, card_id: int, old: bytes | None = None, value: bytes, key_id: str) -> None:
+    def rehash(
+        self,
+        unit: Unit,
+        *,
+        card_id: int,
+        old: bytes | None = None,
+        value: bytes,
+        key_id: str,
+        format_name: str | None = None,
+    ) -> None:
         """Append another keyed hash, decided on `old`; nothing happens when another tap or batch was faster.
 
-        Refused as `card-taken` when another card has it.
+        `format_name`: the hash is of this format from now on. Refused as `card-taken` when another card has it.
         """
         unit.add(
-            "UPDATE card SET hash=:hash, key_id=:key WHERE id=:id AND (:old IS NULL OR hash=:old)",
+            """UPDATE card SET hash=:hash, key_id=:key, format=coalesce(:format, format)
+                WHERE id=:id AND (:old IS NULL OR hash=:old)""",
+            format=format_name,
             refusal="card-taken",
             hash=value,
             key=key_id,

@@ -120,12 +120,15 @@ def check(context: Context) -> int:
 
 def dry_run(context: Context) -> int:
     options = context.options
-    file = Path(options.with_file)
-    try:
-        text = file.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} cannot be read: {error}") from error
-    body = {"format": options.format, "text": text, "file": file.name}
+    if bool(options.with_file) == bool(options.to):
+        raise UsageError("give either --with FILE.toml or --to FORMAT")
+    body = {"format": options.format, "to": options.to}
+    if options.with_file:
+        file = Path(options.with_file)
+        try:
+            body |= {"text": file.read_text("utf-8"), "file": file.name}
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{file} cannot be read: {error}") from error
     found = with_api(context.settings(), lambda api: api.post("/cards/dry-run", body))
     if context.as_json:
         say_json(found)
@@ -150,6 +153,20 @@ def _tell_dry_run(found: dict[str, Any]) -> None:
     say(f"{found['kept']} of {found['cards']} cards stay as they are.")
     if found["not_compared"]:
         say(f"{found['not_compared']} cards have no kept read: nothing can be said of them.")
+
+
+def reformat(context: Context) -> int:
+    options = context.options
+    body = {"from": options.source, "to": options.to}
+    found = with_api(context.settings(), lambda api: api.post("/cards/reformat", body))
+    if context.as_json:
+        say_json(found)
+    else:
+        say(f"{found['moved']} cards moved from {found['from']} to {found['to']}.")
+        if found["stay"]:
+            say("These stay as they are: refused by the new format, the same as another card, or no read is kept.")
+            table(found["stay"][:SHOWN_MAX], {key: title for key, title in WHO.items() if key != "reason"})
+    return OK if found["ok"] else DIFFERENCE
 
 
 def import_file(context: Context) -> int:
@@ -337,10 +354,24 @@ COMMANDS = (
         ("card", "dry-run"),
         "Show what a changed card format would do to the cards enrolled by it; exit 1 when some would be affected.",
         dry_run,
-        ("holdfast card dry-run --format h10301 --with h10301-new.toml",),
+        (
+            "holdfast card dry-run --format h10301 --with h10301-new.toml",
+            "holdfast card dry-run --format default --to uid-hex",
+        ),
         (
             argument("--format", metavar="F", required=True, help="the format that would be changed"),
-            argument("--with", dest="with_file", metavar="FILE.toml", required=True, help="what it would be"),
+            argument("--with", dest="with_file", metavar="FILE.toml", default="", help="what it would be"),
+            argument("--to", metavar="FORMAT", default="", help="another format that would take its place"),
+        ),
+    ),
+    Command(
+        ("card", "reformat"),
+        "Move cards enrolled by one format to another, as when a reader gets another format; exit 1 when some stay.",
+        reformat,
+        ("holdfast card reformat --from default --to uid-hex",),
+        (
+            argument("--from", dest="source", metavar="FORMAT", required=True, help="what they were enrolled by"),
+            argument("--to", metavar="FORMAT", required=True, help="what their readers use from now on"),
         ),
     ),
 )

@@ -82,6 +82,36 @@ class CardKeys:
             moved = await self._move_all()
             return await self._told(moved)
 
+    async def reformat(self, name: str, to: str, *, actor: Actor) -> dict[str, Any]:
+        """Cards enrolled by the format `name` are known by the format `to` from now on, made anew from their reads.
+
+        For a reader that gets another format. Cards that `to` refuses, that would be another's, or whose read is not
+        kept stay as they are, and are named.
+
+        Raises:
+            NotFound: no such format.
+        """
+        old, new = self._cards.reads.named(name), self._cards.reads.named(to)
+        moved, stay = 0, []
+        async with self._one_at_a_time:
+            after_id = 0
+            while batch := await self._store.reads(after_id=after_id, limit=BATCH_MAX):
+                after_id = batch[-1].id
+                for card in batch:
+                    if (card.format or self._cards.reads.default) != old.name:
+                        continue
+                    value = self._value(card, new.name) if card.sealed is not None else None
+                    if value is not None and await self._move_one(card, value, format_name=new.name):
+                        moved += 1
+                    else:
+                        stay.append({"card_id": card.public_id, "user": card.user_name, "label": card.label})
+            now = self._clock.now_us()
+            unit = Unit()
+            detail: dict[str, object] = {"from": old.name, "to": new.name, "moved": moved, "stay": len(stay)}
+            unit.audit(actor=actor.name, action="cards.reformatted", subject=new.name, detail=detail, at_us=now)
+            await self._db.commit(unit)
+        return {"ok": not stay, "from": old.name, "to": new.name, "moved": moved, "stay": stay}
+
     async def catch_up(self) -> None:
         """Housekeeping: at the daemon's first pass and now and then, cards whose hash is behind are moved."""
         now = self._clock.now_us()
@@ -120,26 +150,28 @@ class CardKeys:
             return sum([await self._move_one(card, value) for card, value in behind])
         return len(behind)
 
-    async def _move_one(self, card: KeptRead, value: bytes) -> int:
+    async def _move_one(self, card: KeptRead, value: bytes, *, format_name: str | None = None) -> int:
         try:
-            await self._write([(card, value)])
+            await self._write([(card, value)], format_name)
         except UnitRefused:
             log.warning("card.same-as-another", card_id=card.public_id)
             return 0
         return 1
 
-    async def _write(self, behind: list[tuple[KeptRead, bytes]]) -> None:
+    async def _write(self, behind: list[tuple[KeptRead, bytes]], format_name: str | None = None) -> None:
         unit = Unit()
         key_id = self._cards.hashes.key_id
         for card, value in behind:
-            self._store.rehash(unit, card_id=card.id, old=card.hash, value=value, key_id=key_id)
+            self._store.rehash(
+                unit, card_id=card.id, old=card.hash, value=value, key_id=key_id, format_name=format_name
+            )
         await self._db.commit(unit)
 
-    def _value(self, card: KeptRead) -> bytes | None:
+    def _value(self, card: KeptRead, format_name: str = "") -> bytes | None:
         """The hash this card should have; None where it cannot be told from its read (any more)."""
         try:
             raw = self._cards.open_read(card.sealed or b"", card_id=card.public_id)
-            return self._cards.hashes.of(self._cards.reads.form(raw, card.format))[0]
+            return self._cards.hashes.of(self._cards.reads.form(raw, format_name or card.format))[0]
         except (SealBroken, NotFound, CardUnreadable):
             return None
 

@@ -48,8 +48,8 @@ class CardSurvey:
             "collisions": [{"likeness": one.likeness.value, "cards": _shapes(known, one.card_ids)} for one in found],
         }
 
-    async def dry_run(self, name: str, text: str, file: str) -> dict[str, Any]:
-        """What becomes of the cards enrolled by the format `name` when it reads like `text`.
+    async def dry_run(self, name: str, *, text: str = "", file: str = "", to: str = "") -> dict[str, Any]:
+        """What becomes of the cards enrolled by the format `name` when it reads like `text`, or like the format `to`.
 
         `changed` cards get another hash from their kept read when the daemon next starts; `lost` ones open nothing
         any more; `merged` ones were different and would be one. Cards without a kept read cannot be told.
@@ -58,7 +58,7 @@ class CardSurvey:
             NotFound: no such format; BadInput: `text` is no format, with every mistake and its line.
         """
         old = self._cards.reads.named(name)
-        new = parse_format(text, file)
+        new = self._cards.reads.named(to) if to else parse_format(text, file)
         every, raws = await self._all()
         known = {card_id: card for card_id, card in every.items() if self._is_of(card, old.name)}
         pairs = [(card_id, raws[card_id]) for card_id in known if card_id in raws]

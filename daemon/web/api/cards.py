@@ -72,13 +72,23 @@ class Rows(BaseModel):
 
 
 class Trial(BaseModel):
-    """A card format to try instead of the one called `format`; `text` is its file."""
+    """What to try instead of the format called `format`: another by name (`to`), or the `text` of a file."""
 
     model_config = ConfigDict(extra="forbid")
 
     format: str = Field("", max_length=64)
-    text: str = Field(max_length=TEXT_BYTES_MAX)
+    to: str = Field("", max_length=64)
+    text: str = Field("", max_length=TEXT_BYTES_MAX)
     file: str = Field("format.toml", max_length=256)
+
+
+class Reformat(BaseModel):
+    """From which format to which."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    source: str = Field(alias="from", max_length=64)
+    to: str = Field(max_length=64)
 
 
 def _linked(services: ApiServices, linked: Linked) -> dict[str, Any]:
@@ -141,7 +151,15 @@ async def check_cards(services: Services, _actor: Reads) -> dict[str, Any]:
 @router.post("/dry-run")
 async def try_format(services: Services, _actor: Reads, trial: Trial) -> dict[str, Any]:
     """What a changed card format would do to the cards enrolled by it. Nothing is changed."""
-    return await services.cards.survey.dry_run(trial.format, trial.text, trial.file)
+    if bool(trial.to) == bool(trial.text):
+        raise BadInput("either to or text")
+    return await services.cards.survey.dry_run(trial.format, text=trial.text, file=trial.file, to=trial.to)
+
+
+@router.post("/reformat")
+async def reformat_cards(services: Services, actor: Writes, given: Reformat) -> dict[str, Any]:
+    """Cards of one format are known by another from now on; those that cannot move are named."""
+    return await services.cards.keys.reformat(given.source, given.to, actor=actor)
 
 
 @router.post("/rekey")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.auth.card_formats import Formats, Pipeline, parse_format
+from daemon.auth.card_formats.file import is_name
 from daemon.auth.card_formats.learning import PAIRS_MAX, Learned, Pair, learn
 from daemon.auth.card_formats.readings import Check, Reading, readings
 from daemon.auth.card_formats.writing import format_text
@@ -234,6 +235,8 @@ def _finish(context: Context, session: Session) -> int:
 
 def _write(context: Context, session: Session) -> str:
     options = context.options
+    if not is_name(options.write):
+        raise UsageError("--write takes a name of a-z, 0-9, - and _, other than default; the file is NAME.toml")
     place = options.choose or 1
     if not 1 <= place <= len(session.offers):
         raise UsageError(f"--choose takes a number from 1 to {len(session.offers)}")

@@ -72,6 +72,11 @@ def _summary(problems: list[dict[str, object]]) -> str:
     return f"{first['file']}:{first['line']}: {first['key']}: {first['message']}{more}"
 
 
+def is_name(name: str) -> bool:
+    """Whether a format may be called so: what is also a safe name of a file, and not the built-in one's."""
+    return bool(_NAME.fullmatch(name)) and name != DEFAULT_NAME
+
+
 def name_of(file: str) -> str:
     """The name a file gives its format."""
     return file.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".toml")
@@ -98,7 +103,7 @@ class _Reader:
         """The whole file; None where examples cannot be tried because something else is wrong."""
         self.known(raw, (), _TOP)
         name = name_of(self.file)
-        if not _NAME.fullmatch(name) or name == DEFAULT_NAME:
+        if not is_name(name):
             why = "is built in: choose another" if name == DEFAULT_NAME else "must be a-z, 0-9, - and _"
             self.refuse((), f"the file's name {name[:70]!r} is the format's, and {why}")
         pipeline = self.pipeline(raw)

@@ -23,6 +23,8 @@ WAYS_MAX = 3
 """Different chains kept for one set of texts."""
 DEPTH_MAX = 5
 PROPOSALS_MAX = 8
+COST_MAX = 12
+"""What is dearer fits by chance."""
 COST_BEYOND_BEST = 4
 """How much dearer than the best a proposal may be to be worth telling."""
 PROBES_MAX = 60
@@ -95,6 +97,8 @@ def _proposals(pairs: Sequence[Pair], goals: set[Texts], probes: list[str]) -> l
     for cost, steps, gives in _search(tuple(pair.raw for pair in pairs), goals):
         pipeline = Pipeline.parse(" | ".join(steps) or "fullre:.+")
         made = tuple(pipeline.trace(probe).normalised for probe in probes)
+        if any(pipeline.trace(pair.raw).normalised != given for pair, given in zip(pairs, gives, strict=True)):
+            continue
         if all(made != before for _, before in kept):
             kept.append((Proposal(pipeline, gives, _reason(pipeline, pairs), _warnings(pipeline, gives), cost), made))
         if len(kept) == PROPOSALS_MAX:
@@ -127,7 +131,7 @@ def _search(raws: Texts, goals: set[Texts]) -> Iterator[tuple[int, tuple[str, ..
     order = 0
     while queue and len(ways) < STATES_MAX:
         cost, depth, _, steps, texts = heapq.heappop(queue)
-        if best is not None and cost > best + COST_BEYOND_BEST:
+        if cost > (COST_MAX if best is None else best + COST_BEYOND_BEST):
             return
         if ways.get(texts, 0) >= WAYS_MAX:
             continue
@@ -139,14 +143,15 @@ def _search(raws: Texts, goals: set[Texts]) -> Iterator[tuple[int, tuple[str, ..
         if depth == DEPTH_MAX:
             continue
         for move, price, results in moves(texts, goals):
-            is_there_and_back = {"hex2dec", "dec2hex"} <= {_name(step) for step in (*steps, *move)}
-            if results != texts and not is_there_and_back:
+            if results != texts and not _is_there_and_back(steps, move):
                 order += 1
                 heapq.heappush(queue, (cost + price, depth + 1, order, (*steps, *move), results))
 
 
-def _name(step: str) -> str:
-    return step.partition(":")[0]
+def _is_there_and_back(steps: tuple[str, ...], move: tuple[str, ...]) -> bool:
+    """Decimal to hexadecimal and to decimal again is a detour."""
+    to = {"hex2dec": "dec2hex", "dec2hex": "hex2dec"}.get(move[0].partition(":")[0])
+    return to is not None and any(step.partition(":")[0] == to for step in steps)
 
 
 def _reason(pipeline: Pipeline, pairs: Sequence[Pair]) -> str:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from daemon.auth.cards import CardUnreadable
 
-_LINE = re.compile(r"(?:[%;+][^%;+?\r\n]{0,120}\?[^%;+?\r\n]{0,2})+")
-_TRACK = re.compile(r"([%;+])([^%;+?]*)\?([^%;+?]*)")
+_TRACK = re.compile(r"([%;+])([^%;+?\r\n]*)\?")
 _LINE_ENDS = " \t\r\n"
+TRACKS_MAX = 3
 ACCOUNT_CHARS_MAX = 37
 """Track 2 holds 40 characters, three of them sentinels and check."""
 
@@ -49,22 +49,37 @@ class TrackKind:
             CardUnreadable: no such track, an unreadable one, a wrong check character, or no account number.
         """
         text = line.strip(_LINE_ENDS)
-        if not _LINE.fullmatch(text):
+        tracks = _tracks(text, TRACKS_MAX)
+        if not tracks:
             raise CardUnreadable(f"is no whole magstripe line: {self.name} is {self.start}...?")
-        found = [(data, tail) for start, data, tail in _TRACK.findall(text) if start == self.start]
+        found = [(data, check) for start, data, check in tracks if start == self.start]
         if len(found) != 1:
             raise CardUnreadable(f"has no {self.name}" if not found else f"has {self.name} twice")
-        data, tail = found[0]
+        data, check = found[0]
         if data.upper() == "E":
             raise CardUnreadable(f"the reader could not read {self.name} (E): swipe again")
-        if len(tail) > 1:
-            raise CardUnreadable(f"has more than one check character after {self.name}")
-        if is_checked and tail and tail != self.check_character(data):
+        if is_checked and check and check != self.check_character(data):
             raise CardUnreadable(f"the check character (LRC) of {self.name} is wrong: swipe again")
         account = self.account(data)
         if account is None:
             raise CardUnreadable(f"has no account number where {self.name} keeps it")
         return account
+
+
+def _tracks(text: str, most: int) -> list[tuple[str, str, str]]:
+    """(start sentinel, data, check character or nothing) of every track; empty when the line is not made of tracks.
+
+    A check character may look like a sentinel, so the line is cut where all of it comes out even.
+    """
+    found = _TRACK.match(text) if most else None
+    if found is None:
+        return []
+    rest = text[found.end() :]
+    for size in (0, 1):
+        check, after = rest[:size], rest[size:]
+        if len(check) == size and (further := _tracks(after, most - 1) if after else [("", "", "")]):
+            return [(found.group(1), found.group(2), check), *(track for track in further if track[0])]
+    return []
 
 
 def _account_1(data: str) -> str | None:

@@ -74,7 +74,7 @@ def _candidates(texts: Texts, goals: Collection[Texts]) -> Iterator[tuple[str, i
         yield from _FRAMES
         yield "fr2us", 2
     if any(text != text.lower() for text in texts) or any(text != text.upper() for text in texts):
-        yield from (("upper", 1), ("lower", 2))
+        yield from (("upper", 2), ("lower", 2))
     if is_hex:
         yield from _of_hex(texts, is_decimal=is_decimal)
     if is_decimal:
@@ -87,6 +87,7 @@ def _of_hex(texts: Texts, *, is_decimal: bool) -> Iterator[tuple[str, int]]:
     """Decimal digits are hexadecimal ones too, but seldom meant so."""
     dear = 2 if is_decimal and not {len(text) for text in texts} <= {8, 10, 14, 16, 20} else 0
     yield from (("hex", 1), ("rev", 1 + dear), ("hex2dec", 1 + dear), ("ascii", 2), ("xor", 1))
+    yield from ((("bitrev", 3 + dear), ("nibrev", 3 + dear), ("invert", 4 + dear)))
     size = max(int(clean(text), 16).bit_length() for text in texts)
     for bits in wiegand.LAYOUTS:
         if size <= bits:
@@ -141,13 +142,16 @@ def _fields(texts: Texts, goals: Collection[Texts]) -> Iterator[Move]:
 def _windows(values: tuple[int, ...], wanted: tuple[int, ...], *, least_width: int = 0) -> Iterator[str]:
     """`bits:W:S:L` steps that cut `wanted` out of `values`."""
     most, need = max(value.bit_length() for value in values), max(one.bit_length() for one in wanted)
-    if most > _CARD_BITS[-1] or not need or least_width > TEXT_CHARS_MAX:
+    if values == wanted or most > _CARD_BITS[-1] or not need or least_width > TEXT_CHARS_MAX:
         return
+    both = list(zip(values, wanted, strict=True))
     for trailing in range(most - need + 1):
+        if any(value >> trailing & ((1 << need) - 1) != one for value, one in both):
+            continue
         fit = [
             length
             for length in range(need, most - trailing + 1)
-            if all(value >> trailing & ((1 << length) - 1) == one for value, one in zip(values, wanted, strict=True))
+            if all(value >> trailing & ((1 << length) - 1) == one for value, one in both)
         ]
         if fit:
             usual = [length for length in fit if length in _FIELD_BITS]

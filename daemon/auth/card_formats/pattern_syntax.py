@@ -165,8 +165,6 @@ class _Reader:
         bounds = self.quantifier()
         if bounds is None:
             return item
-        if isinstance(item, (Anchor, Look)):
-            raise self.wrong("repeats something that takes no characters")
         least, most = bounds
         if most is not None and least > most:
             raise self.wrong("has a repeat whose least is more than its most")

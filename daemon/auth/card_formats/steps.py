@@ -64,6 +64,8 @@ class Kind:
 
 def clean(text: str) -> str:
     """Without white space and `: . - ,`."""
+    if text.isalnum():
+        return text
     return "".join(one for one in text if one not in _SEPARATORS and not one.isspace())
 
 
@@ -101,6 +103,18 @@ def decimal_digits(text: str) -> str:
 def reverse_bytes(text: str) -> str:
     """Whole hexadecimal bytes, the last one first."""
     return bytes.fromhex(hex_bytes(text))[::-1].hex().upper()
+
+
+def _reverse_bits(text: str, size: int) -> str:
+    """The bits of every `size` (8: byte, 4: hexadecimal digit) turned round, the order of these kept."""
+    digits = hex_bytes(text)
+    width = size // 4
+    parts = (digits[at : at + width] for at in range(0, len(digits), width))
+    return "".join(f"{int(f'{int(part, 16):0{size}b}'[::-1], 2):0{width}X}" for part in parts)
+
+
+def _invert(text: str) -> str:
+    return bytes(octet ^ 0xFF for octet in bytes.fromhex(hex_bytes(text))).hex().upper()
 
 
 def _hex_to_decimal(text: str) -> str:
@@ -297,6 +311,9 @@ _KINDS = {
     "lower": Kind("lower", "A-Z become a-z", _plain(lambda text: text.translate(_LOWER))),
     "hex": Kind("hex", "whole bytes in hexadecimal: separators dropped, upper case, even number", _plain(hex_bytes)),
     "rev": Kind("rev", "reverse the order of the bytes of a hexadecimal text", _plain(reverse_bytes)),
+    "bitrev": Kind("bitrev", "reverse the bits of every byte", _plain(partial(_reverse_bits, size=8))),
+    "nibrev": Kind("nibrev", "reverse the bits of every hexadecimal digit", _plain(partial(_reverse_bits, size=4))),
+    "invert": Kind("invert", "every bit the other way round", _plain(_invert)),
     "hex2dec": Kind("hex2dec", "hexadecimal to decimal, first byte highest, any length", _plain(_hex_to_decimal)),
     "dec2hex": Kind("dec2hex[:N]", "decimal to hexadecimal of N bytes; without N whole bytes", _build_dec2hex),
     "ascii": Kind("ascii", "hexadecimal bytes to the ASCII text they spell; also ascii-enc", _plain(_ascii)),

@@ -116,6 +116,11 @@ class Desk:
         self._tasks = []
         return time.monotonic() - began
 
+    async def rest(self, for_s: float) -> None:
+        """Nothing happens, and nothing of ours but the reader works."""
+        self._tasks[1].cancel()
+        await asyncio.sleep(for_s)
+
     async def _beat(self) -> None:
         """How long the event loop was ever late."""
         last = time.monotonic()

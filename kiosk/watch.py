@@ -71,6 +71,8 @@ class Watch:
         self._screen = screen or {}
         self._kicked = asyncio.Event()
         self._answered: dict[str, str] = {}
+        self._last_event_id = ""
+        self._has_stream = False
         self.restart_asked = asyncio.Event()
         """Set when an operator asks this program to start anew, once the request is answered."""
 
@@ -131,6 +133,8 @@ class Watch:
         answer = await asyncio.wait_for(self._link.post("/heartbeat", body), calls.HEARTBEAT_S)
         if not self._is_linked:
             log.info("daemon.linked")
+        if not self._has_stream:
+            self._last_event_id = str(answer.get("event_id") or "")
         self._machine.dispatch(Linked(answer))
 
     def _unlink(self, problem: str) -> None:
@@ -140,16 +144,21 @@ class Watch:
             self._machine.dispatch(Unlinked(problem))
 
     async def _follow_terminal(self) -> None:
-        """The terminal's own stream; its end is the first sign of a daemon that went away."""
+        """The terminal's own stream; its end is the first sign of a daemon that went away.
+
+        It goes on behind the last event heard, or behind the last heartbeat: nothing is missed in between.
+        """
         wait_s = STREAM_AGAIN_S
         while True:
             if self._is_linked:
                 try:
-                    async for event in self._link.events():
-                        wait_s = STREAM_AGAIN_S
+                    async for event in self._link.events(last_event_id=self._last_event_id):
+                        wait_s, self._has_stream = STREAM_AGAIN_S, True
+                        self._last_event_id = event.event_id or self._last_event_id
                         await self._terminal_event(event)
                 except (DaemonAway, DaemonRefused, NoAnswer) as error:
                     log.info("stream.ended", code=error.code)
+                self._has_stream = False
                 self._kicked.set()
                 wait_s = min(wait_s * 2, STREAM_AGAIN_MAX_S)
             await asyncio.sleep(wait_s * (0.5 + self._jitter()) if self._is_linked else STREAM_AGAIN_S)

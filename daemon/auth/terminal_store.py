@@ -227,15 +227,19 @@ class TerminalStore:
             key=public_key,
         )
 
-    def heard(self, unit: Unit, *, terminal_id: int, at_us: int, version: str, readers: str, screen: str) -> None:
-        """Append what a terminal says of itself."""
+    def heard(self, unit: Unit, terminal: Terminal, *, at_us: int, version: str, readers: str, screen: str) -> None:
+        """Append what a terminal says of itself; refused as `revoked` when its key is no longer in force."""
         unit.add(
-            "UPDATE terminal SET version=:version, readers=:readers, screen=:screen, last_seen_us=:at WHERE id=:id",
+            """UPDATE terminal SET version=:version, readers=:readers, screen=:screen, last_seen_us=:at
+                WHERE id=:id AND public_key=:key AND revoked_at_us IS NULL""",
+            rows=1,
+            refusal="revoked",
             version=version,
             readers=readers,
             screen=screen,
             at=at_us,
-            id=terminal_id,
+            id=terminal.id,
+            key=terminal.public_key,
         )
 
     def revoke(self, unit: Unit, *, terminal_id: int, at_us: int) -> None:

@@ -336,9 +336,12 @@ class Terminals:
             return
         now = self._clock.now_us()
         unit = Unit()
-        self._store.heard(unit, terminal_id=terminal.id, at_us=now, version=version, readers=readers, screen=screen)
+        self._store.heard(unit, terminal, at_us=now, version=version, readers=readers, screen=screen)
         unit.event(Event("terminal.reported", terminal.public_id), now)
-        await self._db.commit(unit)
+        try:
+            await self._db.commit(unit)
+        except UnitRefused as refused:
+            raise TerminalRevoked("This terminal was revoked.") from refused
 
     async def _bound(self, bindings: Sequence[Binding]) -> tuple[tuple[int, str], ...]:
         """(printer's row, reader) of each.

@@ -118,6 +118,10 @@ class EventFeed:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
 
+    async def newest(self) -> int:
+        """The number of the last event: watching from behind it misses nothing that happens from now on."""
+        return await self._store.last()
+
     @asynccontextmanager
     async def watch(self, after: int | None = None) -> AsyncIterator[Watch]:
         """Watch from now on, or from behind `after` (a Last-Event-ID) where that is not too long ago.

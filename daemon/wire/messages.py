@@ -247,7 +247,8 @@ class HeartbeatJson(TypedDict):
     """POST heartbeat's answer: time, what may be done here, the printers, and the screen's limits in seconds.
 
     `policy` is the one that holds: card, card+password, daily or none. While not `open` nobody signs in until
-    `opens_at`. `notice` is a sentence for the screen, or empty.
+    `opens_at`. `notice` is a sentence for the screen, or empty. A stream opened with `event_id` as its Last-Event-ID
+    misses nothing that changed since this answer.
     """
 
     now: str
@@ -261,6 +262,7 @@ class HeartbeatJson(TypedDict):
     open: bool
     opens_at: str | None
     notice: str
+    event_id: str
 
 
 class CommandJson(TypedDict):

@@ -409,6 +409,21 @@ async def test_a_change_is_told_to_the_terminal_at_once(hall, tmp_path):
         assert await audited(hall, "terminal.changed") == 1
 
 
+async def test_nothing_is_missed_between_heartbeat_and_stream(hall, tmp_path):
+    """A stream opened behind a heartbeat tells what changed since; one opened from now on does not."""
+    async with hall.terminal(tmp_path, "door", hall.printer) as link:
+        (door,) = await hall.parts.terminals.list()
+        beat = await link.post("/heartbeat", {})
+        await hall.parts.terminals.change(door.public_id, Change(policy="none"), actor="local:0")
+        resumed, fresh = Listener(link, last_event_id=beat["event_id"]), Listener(link)
+        await resumed.until(lambda e: e.name == "heartbeat", timeout_s=2)
+        await fresh.until(lambda e: e.name == "hello")
+        await asyncio.sleep(0.1)
+        assert "heartbeat" not in {e.name for e in fresh.events}
+        for stream in (resumed, fresh):
+            await stream.stop()
+
+
 async def test_a_closed_terminal_lets_nobody_in_and_lets_those_inside_finish(hall, tmp_path):
     """Sign-in by PIN or card is `terminal-closed` with the time it opens; a session from before goes on."""
     printer = await hall.office.buy_printer("p2")

@@ -77,6 +77,7 @@ async def logout(call: Call) -> Response:
 async def heartbeat(call: Call) -> Response:
     """POST heartbeat: the terminal is alive; it tells of itself and learns the time, its policy and its printers."""
     services, screen = call.services, call.services.screen
+    newest = await services.feed.newest()  # first: whatever changes while the rest is read is told on the stream
     await services.terminals.heard(call.terminal, report_of(call.fields.plain))
     opening = services.hours.now(call.terminal)
     return ok(
@@ -92,6 +93,7 @@ async def heartbeat(call: Call) -> Response:
             "open": opening.is_open,
             "opens_at": rfc3339(opening.opens_at_us),
             "notice": "",
+            "event_id": str(newest),
         }
     )
 

@@ -21,6 +21,7 @@ def transfer_json(row: Row) -> dict[str, Any]:
         "debit": _account(row, "debit"),
         "credit": _account(row, "credit"),
         "job": row["job_id"] or None,
+        "job_account_id": row["account_ref"] or "",
         "leg": row["leg"],
         "resolves": encode_id(row["resolves"]) if row["resolves"] else None,
         "reverses": encode_id(row["reverses"]) if row["reverses"] else None,

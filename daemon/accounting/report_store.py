@@ -64,7 +64,7 @@ _AUDIT = """SELECT id, at_us, actor, action, subject, detail, prev, hash FROM au
 
 _MOVED = """SELECT t.id, t.idempotency_key, t.kind, t.amount, t.at_us, t.job_id, a.id AS account_id, a.pot,
     a.kind AS account_kind, u.code, {sign} AS sign, o.pot AS other_pot, o.kind AS other_kind, n.reason, n.actor,
-    j.public_id AS job, d.quote, d.result, d.tariff, d.is_estimated, p.name AS printer
+    j.public_id AS job, d.quote, d.result, d.tariff, d.is_estimated, p.name AS printer, j.account_ref
   FROM account a JOIN transfer t ON t.{mine}=a.id AND t.kind IN ({kinds})
   JOIN account o ON o.id=t.{other} JOIN unit u ON u.id=a.unit_id
   LEFT JOIN transfer_note n ON n.idempotency_key=t.idempotency_key
@@ -95,12 +95,12 @@ _LAST = """SELECT min(id) AS id FROM (
 _EXPORT = """SELECT t.id, t.idempotency_key, t.kind, t.job_id, t.leg, t.amount, t.at_us, t.expires_at_us, u.code,
     u.scale, d.id AS debit_id, d.kind AS debit_kind, d.pot AS debit_pot, dp.public_id AS debit_user,
     c.id AS credit_id, c.kind AS credit_kind, c.pot AS credit_pot, cp.public_id AS credit_user,
-    p.idempotency_key AS resolves, o.idempotency_key AS reverses, n.reason, n.actor
+    p.idempotency_key AS resolves, o.idempotency_key AS reverses, n.reason, n.actor, j.account_ref
   FROM transfer t JOIN unit u ON u.id=t.unit_id
   JOIN account d ON d.id=t.debit_account_id JOIN account c ON c.id=t.credit_account_id
   LEFT JOIN person dp ON d.owner='person:' || dp.id LEFT JOIN person cp ON c.owner='person:' || cp.id
   LEFT JOIN transfer p ON p.id=t.pending_id LEFT JOIN transfer o ON o.id=t.reverses_id
-  LEFT JOIN transfer_note n ON n.idempotency_key=t.idempotency_key
+  LEFT JOIN transfer_note n ON n.idempotency_key=t.idempotency_key LEFT JOIN job j ON j.id=t.job_id
  WHERE t.id>:after ORDER BY t.id LIMIT :count"""
 
 

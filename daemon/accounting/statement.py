@@ -75,6 +75,7 @@ def _job(row: Row) -> dict[str, Any] | None:
         "job_id": row["job"],
         "number": row["job_id"],
         "printer": row["printer"] or "",
+        "job_account_id": row["account_ref"] or "",
         "impressions": result.get("impressions"),
         "color_impressions": result.get("color_impressions"),
         "sheets": result.get("sheets"),

@@ -16,6 +16,7 @@ from daemon.workflows.housekeep import Housekeep
 from daemon.workflows.jobs import Jobs
 from daemon.workflows.looks import Looks
 from daemon.workflows.read import Read
+from daemon.workflows.recall import Recall
 from daemon.workflows.recover import Recover
 from daemon.workflows.release import Release
 from daemon.workflows.settle import Settle
@@ -71,6 +72,7 @@ def build_verbs(parts: Parts) -> Verbs:
         recover.orphans,
         settle.decide_uncertain,
         settle.expire_reservations,
+        Recall(house, printers=parts.printers).once,
         parts.grants.catch_up,
         parts.credentials.prune,
         parts.terminal_care.commands.prune,

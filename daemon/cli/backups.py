@@ -48,7 +48,12 @@ def make_backup(settings: Settings, file: Path, *, keys: str) -> dict[str, Any]:
 
 
 def check_backup(file: Path) -> dict[str, Any]:
-    """Whether the copy is whole; what is wrong stands in `problems`."""
+    """Whether the copy is whole; what is wrong stands in `problems`.
+
+    Raises:
+        UsageError: there is no such file, which is a mistyped name and no difference found.
+    """
+    _require_file(file)
     try:
         return {**_shape(file, backup.check(file)), "problems": []}
     except BackupRefused as refused:
@@ -60,9 +65,11 @@ def put_back(settings: Settings, file: Path, *, keys: str) -> dict[str, Any]:
     """Put a copy (and its keys) in place; what was there is kept beside it.
 
     Raises:
+        UsageError: there is no such file.
         BackupRefused: the copy or the keys are not good; nothing was replaced.
         StateLocked: the daemon is running.
     """
+    _require_file(file)
     state = settings.state_dir
     unpacked = _unpack(state, Path(keys)) if keys else None
     try:
@@ -93,6 +100,11 @@ def told(done: dict[str, Any]) -> Iterator[str]:
     valid = done["valid"]
     yield f"Look whether these should be valid. API tokens: {', '.join(valid['tokens']) or 'none'}."
     yield f"Terminals: {', '.join(valid['terminals']) or 'none'}. Cards: {valid['cards']}."
+
+
+def _require_file(file: Path) -> None:
+    if not file.is_file():
+        raise UsageError(f"there is no file {file}")
 
 
 def _unpack(state: Path, archive: Path) -> Path:

@@ -12,6 +12,7 @@ from daemon.cli.output import fields, say
 STATES = ("pending", "pending-held", "processing", "processing-stopped", "canceled", "aborted", "completed")
 LABELS = {
     "job_id": "Id", "queue": "Queue", "user": "Owner", "requesting_user_name": "Sent as", "name": "Title",
+    "job_account_id": "Account given",
     "state": "State", "reasons": "Reasons", "message": "Message", "pages": "Pages", "copies": "Copies",
     "sides": "Sides",    "print_color_mode": "Colour", "media": "Paper", "impressions": "Impressions",
     "color_impressions": "Of them in colour", "sheets": "Sheets", "price": "Price", "printed": "Printed",

@@ -77,6 +77,19 @@ def selected_pages(facts: DocumentFacts, ticket: Ticket) -> tuple[tuple[int, int
     return inside or everything
 
 
+def names_no_page(facts: DocumentFacts, ticket: Ticket) -> bool:
+    """True where page-ranges lie wholly outside the document (RFC 8011 section 5.2.7 leaves open what then prints).
+
+    Not where the document has exactly as many pages as they choose: then a client has cut it already and left the
+    attribute on.
+    """
+    if not ticket.page_ranges or facts.page_count == 0:
+        return False
+    merged = _merged(ticket.page_ranges)
+    is_cut = sum(high - low + 1 for low, high in merged) == facts.page_count
+    return not is_cut and merged[0][0] > facts.page_count
+
+
 def selected_runs(facts: DocumentFacts, ticket: Ticket) -> tuple[PageRun, ...]:
     """The chosen pages as runs, in document order."""
     chosen = selected_pages(facts, ticket)

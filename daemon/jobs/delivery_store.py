@@ -161,6 +161,15 @@ class DeliveryStore:
         row = await self._db.read_one("SELECT count(*) AS n FROM delivery WHERE phase='uncertain'")
         return int(row["n"]) if row else 0
 
+    async def to_recall(self, now_us: int, limit: int) -> list[Delivery]:
+        """Those decided as not printed whose printer has not answered for them yet, oldest first."""
+        rows = await self._db.read(
+            "SELECT * FROM delivery WHERE recall_until_us>:now AND phase='voided' ORDER BY id LIMIT :limit",
+            now=now_us,
+            limit=limit,
+        )
+        return [_delivery(r) for r in rows]
+
     async def live_of_job(self, job_id: int) -> Delivery | None:
         """The delivery a job is under, if any."""
         row = await self._db.read_one(

@@ -103,6 +103,7 @@ class Spool:
         self._dice = dice
         self._free_bytes_min = free_bytes_min
         self._sync = SharedSync()
+        self._is_full = False
         self._writing: Counter[str] = Counter()
         self._fresh: dict[str, float] = {}
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="spool")
@@ -134,7 +135,7 @@ class Spool:
         except OSError as error:
             await self._hop(writer.abort)
             if error.errno in _FULL:
-                log.warning("spool.full", free_bytes_min=self._free_bytes_min)
+                self._note_room(is_full=True)
                 raise StorageFull("the spool has no space left", retry_after_s=60) from error
             raise
         except BaseException:
@@ -142,8 +143,18 @@ class Spool:
             raise
         finally:
             self._writing[day] -= 1
+        self._note_room(is_full=False)
         self._remember(name)
         return SpoolEntry(name=name, octets=octets, wrapped_key=wrapped, day=day, head=head)
+
+    def _note_room(self, *, is_full: bool) -> None:
+        """Logged once per change: a full disk refuses every submission for as long as it is full."""
+        if is_full != self._is_full:
+            self._is_full = is_full
+            if is_full:
+                log.warning("spool.full", free_bytes_min=self._free_bytes_min)
+            else:
+                log.info("spool.has-room")
 
     async def read(self, entry: SpoolEntry, *, is_checked_first: bool = True) -> AsyncIterator[bytes]:
         """The document's bytes, in chunks.

@@ -20,7 +20,7 @@ from daemon.devices.errors import PrinterRefused, PrinterUnreachable
 from daemon.jobs.delivery_plan import plan
 from daemon.jobs.delivery_store import LIVE
 from daemon.jobs.lifecycle import ACTIVE, STOP_ASKED, Step
-from daemon.kernel.errors import NotFound, Refusal, Unavailable
+from daemon.kernel.errors import Conflict, NotFound, Refusal, Unavailable
 from daemon.workflows.follow import Follow, Lost, Quiet, neutral_name
 
 if TYPE_CHECKING:
@@ -42,6 +42,12 @@ BUSY_PAUSE_S = 2.0
 SENDING_LEASE_S = 120
 CLOSE_S = 2.0
 """How long a stop waits for documents that are on the wire."""
+
+
+class OutcomeUnknown(Conflict):
+    """The job left, and the printer cannot be asked about it: there is nothing to stop, until it is decided."""
+
+    code = "job-outcome-unknown"
 
 
 class Deliver:
@@ -87,6 +93,7 @@ class Deliver:
 
         Raises:
             PrinterUnreachable, PrinterRefused: it could not be asked.
+            OutcomeUnknown: it left, and is not found on the printer.
             Unavailable: `job-being-sent`, there is no telling yet how to stop it.
         """
         delivery = await self._house.deliveries.live_of_job(job.id)
@@ -95,6 +102,11 @@ class Deliver:
         if delivery.phase == "reserved":  # it waits for its turn at the printer
             await self._settle.withdraw(delivery)
             return
+        if delivery.printer_job_id is None and delivery.phase == "uncertain":
+            raise OutcomeUnknown(
+                "Whether this job came out is not known, and the printer knows nothing of it: it cannot be stopped. "
+                "It is decided when its time is up, or by an operator."
+            )
         if delivery.printer_job_id is None:
             raise Unavailable("The job is just being sent. Try again in a moment.", code="job-being-sent")
         printer = await self._printers.by_id(delivery.printer_id)

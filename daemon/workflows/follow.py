@@ -183,7 +183,7 @@ class Follow:
             await self._pause(hurried, patience.pause_s)
 
     async def _with_printers_word(self, seen: PrinterJobStatus, printer: Printer) -> PrinterJobStatus:
-        """A job that does not move: why, the printer often tells of itself only; some even leave the job `processing`."""
+        """Why a job does not move, many printers tell of themselves only; some even leave the job `processing`."""
         try:
             printer = await self._printers.ask(printer)
         except (PrinterUnreachable, PrinterRefused):

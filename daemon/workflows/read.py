@@ -15,7 +15,7 @@ import structlog
 
 from daemon.db.unit import Unit
 from daemon.jobs.analysis import DocumentRefused
-from daemon.jobs.counting import adopt, count
+from daemon.jobs.counting import adopt, count, names_no_page
 from daemon.jobs.lifecycle import Happening, advance
 from daemon.kernel.clock import US_PER_S
 from daemon.kernel.errors import Refusal, Unavailable
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from daemon.jobs.analysis import Analyser
     from daemon.jobs.facts import DocumentFacts
     from daemon.jobs.job import Job
+    from daemon.jobs.ticket import Ticket
     from daemon.workflows.house import House
     from daemon.workflows.price import Prices
 
@@ -152,6 +153,9 @@ class Read:
         except DocumentRefused as refusal:
             await self._refuse(job, refusal)
             return
+        if names_no_page(facts, job.ticket):
+            await self._refuse(job, _no_such_page(facts, job.ticket))
+            return
         log.info(
             "document.read",
             job_id=job.public_id,
@@ -207,3 +211,13 @@ class Read:
         log.info(
             "document.refused", job_id=job.public_id, code=refusal.code, age_s=(now - job.created_at_us) // US_PER_S
         )
+
+
+def _no_such_page(facts: DocumentFacts, ticket: Ticket) -> DocumentRefused:
+    """Printing all of it instead would be paid for by somebody who asked for something else."""
+    asked = ", ".join(f"{low}-{high}" if low != high else str(low) for low, high in ticket.page_ranges)
+    pages = "1 page" if facts.page_count == 1 else f"{facts.page_count} pages"
+    return DocumentRefused(
+        f"The document has {pages}, and pages {asked} were asked for: there is nothing to print.",
+        code="document-unprintable-error",
+    )

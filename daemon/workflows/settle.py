@@ -34,6 +34,8 @@ log = structlog.get_logger(__name__)
 
 IN_FLIGHT = ("reserved", "sending", "printing", "uncertain")
 TRIES = 5
+RECALL_S = 7 * 86_400
+"""So long a printer is asked for a copy of what was decided as not printed (`workflows.recall`)."""
 TOLD = "An operator looked and said how much came out."
 TOLD_NOTHING = "An operator looked: this did not print. Nothing was charged; it can be released again."
 
@@ -159,7 +161,8 @@ class Settle:
             )
         else:
             message = "It is not known whether this printed. Nothing was charged; it can be released again."
-            await self._give_back(delivery, Happening.DECIDED_NOT_PRINTED, ("uncertain",), message, "uncertain")
+            not_printed = Happening.DECIDED_NOT_PRINTED
+            await self._give_back(delivery, not_printed, ("uncertain",), message, "uncertain")
         log.info("delivery.decided", delivery_id=delivery.public_id, policy=policy, impressions=seen)
 
     async def _write(
@@ -293,7 +296,10 @@ class Settle:
         legs = await self._house.deliveries.legs(delivery.id)
         self._house.ledger.void(unit, pending_keys=[leg.pending_key for leg in legs], at_us=at_us)
         result = json.dumps({"basis": "nothing", "code": why, "charged": {}})
-        self._house.deliveries.change(unit, delivery, phases, phase="voided", ended_at_us=at_us, result=result)
+        changes: dict[str, object] = {"phase": "voided", "ended_at_us": at_us, "result": result}
+        if "uncertain" in phases:
+            changes["recall_until_us"] = at_us + RECALL_S * US_PER_S
+        self._house.deliveries.change(unit, delivery, phases, **changes)
 
     async def _evidence(self, delivery: Delivery, ending: Ending, counter_after: int | None) -> Evidence:
         difference = None

@@ -36,7 +36,7 @@ NEVER_AT_A_TERMINAL = {
         "role-unknown", "tariff-unknown", "unchanged", "user-unknown", "terminal-not-found", "hours-unreadable", "feed-closed",
     },
     "print clients": {
-        "attributes-or-values-not-supported", "client-gone", "compression-error", "compression-not-supported", "ipp",
+        "attributes-or-values-not-supported", "body-broken", "client-gone", "compression-error", "compression-not-supported", "ipp",
         "not-authenticated", "request-entity-too-large", "too-many-jobs",
     },
     "a terminal as a machine; its screen says it is out of service": {

@@ -222,12 +222,21 @@ def test_backup_and_restore_with_keys(house):
     damaged[8192:8292] = b"\xff" * 100
     copy.write_bytes(damaged)
     assert house.json("restore", str(copy), "--check", code=1)["ok"] is False
+    absent = str(copy.with_name("absent.db"))
+    for words in ((absent, "--check"), (absent,)):
+        assert house.json("restore", *words, code=2)["error"]["code"] == "usage"
 
 
 def test_job_list_narrows_by_state_with_the_option_that_names_the_directory(house):
     """`--state` is the directory, and a job state where it is one of those words: both may be given."""
     assert house.json("job", "list", "--state", "pending-held")["items"] == []
-    assert house.json("job", "list", "--state", "completed", "--user", "nobody")["items"] == []
+    house.json("user", "add", "anna")
+    assert house.json("job", "list", "--state", "completed", "--user", "anna")["items"] == []
+
+
+def test_jobs_of_somebody_nobody_knows_are_no_empty_list(house):
+    """A mistyped name is said, as every other command says it."""
+    assert house.json("job", "list", "--user", "nobody", code=4)["error"]["code"] == "user-unknown"
 
 
 def test_a_bug_never_looks_like_a_found_difference(house, monkeypatch):

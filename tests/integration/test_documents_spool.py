@@ -8,6 +8,7 @@ import stat
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from daemon.jobs.spool import DocumentDamaged, DocumentGone, DocumentTooLarge, Spool, SpoolEntry
 from daemon.jobs.spool_seal import CHUNK_BYTES, HEADER_BYTES, TAG_BYTES
@@ -167,16 +168,19 @@ async def test_a_broken_upload_leaves_nothing(spool, tmp_path):
 
 
 async def test_full_disk_is_said_and_recovers(tmp_path, clock):
-    """Without room it says so before and at a write, retryable; nothing stays; with room again the same spool works."""
+    """Without room it says so before and at a write, retryable, and logs it once; with room again the spool works."""
     spool = Spool(tmp_path / "spool", tmp_path / "keys", clock, SystemDice(), free_bytes_min=1 << 60)
     assert not await spool.has_room()
-    with pytest.raises(StorageFull):
-        await spool.write(stream(b"x" * 100), bytes_max=MIB)
-    assert files(tmp_path) == []
-    spool._free_bytes_min = 0
-    assert await spool.has_room()
-    entry = await spool.write(stream(b"x" * 100), bytes_max=MIB)
+    with capture_logs() as logs:
+        for _ in range(3):
+            with pytest.raises(StorageFull):
+                await spool.write(stream(b"x" * 100), bytes_max=MIB)
+        assert files(tmp_path) == []
+        spool._free_bytes_min = 0
+        assert await spool.has_room()
+        entry = await spool.write(stream(b"x" * 100), bytes_max=MIB)
     assert await whole(spool, entry) == b"x" * 100
+    assert [line["event"] for line in logs if line["event"].startswith("spool.")] == ["spool.full", "spool.has-room"]
     await spool.close()
 
 

@@ -6,8 +6,10 @@ from dataclasses import replace
 import pytest
 
 from daemon.db.unit import Unit
-from daemon.kernel.errors import Refusal, StorageFull
+from daemon.devices.simulated import Model
+from daemon.kernel.errors import Conflict, Refusal, StorageFull
 from daemon.people.person import Person
+from daemon.workflows.recall import Recall
 from tests.helpers.documents import numbered
 from tests.helpers.office import office
 
@@ -188,6 +190,56 @@ async def test_an_uncertain_job_that_goes_on_is_not_decided_over(tmp_path):
         await house.verbs.settle.decide_uncertain()
         still = await house.verbs.jobs.by_public(job.public_id)
         assert (still.state, await house.reserved(anna)) == ("processing", 2)
+
+
+async def test_what_was_decided_as_not_printed_is_taken_back_from_its_printer(tmp_path):
+    """The printer comes back with the job in it: the copy is cancelled there; released again it prints once."""
+    async with office(tmp_path, lost_after_s=0.3, uncertain_after_s=0) as house:
+        anna = await house.hire("anna")
+        printer = await house.buy_printer("p", model=Model(media_wait_s=60))
+        recall = Recall(house.parts.house, printers=house.parts.printers)
+        job = await house.read(await house.submit(anna, pages=3, media="iso_a3_297x420mm"))
+        await house.release(anna, [job], printer, waits_for_media=True)
+        await _until(house, job, lambda j: j.state == "processing-stopped")
+        house.printers["p"].behave(is_dead=True)
+        await _until(house, job, lambda j: j.is_uncertain)
+        await house.verbs.settle.decide_uncertain()
+        await recall.once()
+        assert (await house.parts.house.deliveries.to_recall(0, 9))[0].job_id == job.id
+        house.printers["p"].behave()
+        recall._silent_until_s.clear()
+        await recall.once()
+        async with asyncio.timeout(10):
+            while not house.printers["p"].jobs[0].is_ended:
+                await asyncio.sleep(0.02)
+        await recall.once()
+        assert await house.parts.house.deliveries.to_recall(0, 9) == []
+        again = await house.verbs.jobs.by_public(job.public_id)
+        assert (again.state, await house.balance(anna)) == ("pending-held", 200)
+        other = await house.buy_printer("q", model=Model(media_ready=("iso_a3_297x420mm",)))
+        await house.release(anna, [again], other)
+        await house.finished(again)
+        came_out = [one.impressions_completed for name in "pq" for one in house.printers[name].jobs]
+        assert came_out == [0, 3]
+        assert await house.balance(anna) == 197
+
+
+async def test_stopping_a_job_of_unknown_outcome_says_what_it_is(tmp_path):
+    """Sent, and the printer knows nothing of it: cancelling is refused with that, not with `being sent`."""
+    async with office(tmp_path, lost_after_s=0.2, uncertain_after_s=60) as house:
+        anna, printer = await house.hire("anna"), await house.buy_printer("p", page_ms=60_000)
+        job = await house.read(await house.submit(anna, pages=1))
+        await house.release(anna, [job], printer)
+        await _until(house, job, lambda j: "job-printing" in j.reasons)
+        house.printers["p"].behave(is_dead=True)
+        await _until(house, job, lambda j: j.is_uncertain)
+        unit, deliveries = Unit(), house.parts.house.deliveries
+        delivery = await deliveries.live_of_job(job.id)
+        deliveries.change(unit, delivery, ("uncertain",), printer_job_id=None)  # as if it had never been told
+        await house.parts.db.commit(unit)
+        with pytest.raises(Conflict) as refused:
+            await house.verbs.cancel.one(await house.verbs.jobs.by_public(job.public_id))
+        assert refused.value.code == "job-outcome-unknown"
 
 
 async def test_one_that_cannot_be_decided_does_not_keep_the_others(tmp_path):

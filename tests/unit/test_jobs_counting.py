@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from daemon.jobs.counting import adopt, count, count_first, selected_pages, ticket_media
+from daemon.jobs.counting import adopt, count, count_first, names_no_page, selected_pages, ticket_media
 from daemon.jobs.facts import DocumentFacts, PageFact
 from daemon.jobs.ticket import Ticket
 from daemon.kernel.counts import NOTHING, MediaCount
@@ -88,6 +88,24 @@ def test_paper_of_the_ticket_wins():
 def test_page_ranges_are_applied_once(kind, pages, ranges, chosen):
     """A file that already is the chosen part counts whole; the ranges never bite twice."""
     assert selected_pages(document("a" * pages, kind), Ticket(page_ranges=ranges)) == chosen
+
+
+@pytest.mark.parametrize(
+    ("pages", "ranges", "is_outside"),
+    [
+        (4, (), False),
+        (4, ((4, 9),), False),
+        (4, ((5, 9),), True),
+        (4, ((5, 5), (7, 8)), True),
+        (4, ((1, 1), (7, 8)), False),
+        (4, ((5, 8),), False),
+        (4, ((5, 6), (9, 10)), False),
+        (0, ((1, 2),), False),
+    ],
+)
+def test_ranges_wholly_outside_are_noticed(pages, ranges, is_outside):
+    """Unless the document has exactly as many pages as they choose: then a client has cut it already."""
+    assert names_no_page(document("a" * pages), Ticket(page_ranges=ranges)) is is_outside
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,21 @@ async def test_requests_are_answered_in_order_on_one_connection(server):
     writer.close()
 
 
+@pytest.mark.parametrize("chunks", [b"zz\r\nabc\r\n", b"3\r\nabcdef\r\n", b"-1\r\n"])
+async def test_broken_chunk_framing_is_told_and_closes(server, chunks):
+    """A body that is not framed as HTTP says gets a 400 with `Connection: close`, and the listener goes on."""
+    listener = await server()
+    reader, writer = await dial(listener)
+    writer.write(b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n" + chunks)
+    status, headers, _ = await response(reader)
+    assert (status, headers["connection"]) == (400, "close")
+    assert await reader.read() == b""
+    reader, writer = await dial(listener)
+    writer.write(b"GET /c HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert (await response(reader))[0] == 200
+    writer.close()
+
+
 async def test_refusal_comes_before_the_body_and_closes(server):
     """A client that waits for 100 Continue gets the refusal instead, never an invitation to send."""
     reader, writer = await dial(await server())

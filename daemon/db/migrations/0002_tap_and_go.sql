@@ -65,6 +65,10 @@ CREATE TABLE terminal_outage(            -- a terminal that was not heard of, or
 ) STRICT;
 CREATE UNIQUE INDEX terminal_outage_open ON terminal_outage(terminal_id, reader) WHERE ended_at_us IS NULL;
 
+-- ===== deliveries =====
+ALTER TABLE delivery ADD COLUMN recall_until_us INTEGER;  -- decided as not printed: taken back from its printer, should that still have it
+CREATE INDEX delivery_recall ON delivery(recall_until_us) WHERE recall_until_us IS NOT NULL;
+
 -- ===== ledger =====
 ALTER TABLE ledger_block ADD COLUMN notes BLOB;  -- 16 bytes per reason in the block (db/chain.py); NULL: sealed before reasons were
 CREATE TRIGGER note_sealed BEFORE INSERT ON transfer_note BEGIN

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from daemon.auth import permissions as p
 from daemon.auth.permissions import Actor
 from daemon.jobs.job import Job
-from daemon.kernel.errors import Conflict, Unavailable
+from daemon.kernel.errors import Conflict, NotFound, Unavailable
 from daemon.web.api import shapes
 from daemon.web.api.access import PAGE_DEFAULT, After, IdempotencyKey, Limit, Services, needs, position
 from daemon.workflows.release import ReleaseRequest
@@ -61,13 +61,15 @@ async def _find(services: Services, job_id: str) -> Job:
 async def list_jobs(
     services: Services, _actor: Reads, user: str = "", state: State = "", limit: Limit = PAGE_DEFAULT, after: After = ""
 ) -> dict[str, Any]:
-    """Jobs by id, of one owner or in one state. An unknown owner's name is looked for among the claims."""
+    """Jobs by id, of one owner or in one state. A name nobody has is looked for among the claims."""
     where: dict[str, Any] = {}
     if user:
         person = await services.people.store.by_public(user) or await services.people.by_name(user)
         where = {"person_id": person.id} if person is not None else {"claimed_name": user}
     states = () if state in ("", "all") else (state,)
     found = await services.jobs.list(which="all", states=states, limit=limit, after_id=position(after), **where)
+    if not found and "claimed_name" in where and not await services.jobs.list(which="all", limit=1, **where):
+        raise NotFound(f"nobody is called {user!r}, and no job was sent under that name", code="user-unknown")
     return {"items": await _shown(services, found), "next": str(found[-1].id) if len(found) == limit else None}
 
 

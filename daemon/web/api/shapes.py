@@ -58,6 +58,7 @@ def job(one: Job, *, printer: str = "") -> dict[str, Any]:
         "queue": one.queue,
         "user": one.owner_name if one.person_id is not None else None,
         "requesting_user_name": one.claimed_name,
+        "job_account_id": one.account_ref,
         "name": one.title,
         "state": one.state,
         "reasons": list(one.reasons),

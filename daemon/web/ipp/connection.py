@@ -18,17 +18,8 @@ import h11
 import structlog
 
 from daemon.kernel.clock import US_PER_S, Clock
-from daemon.web.ipp.http import (
-    BodyTooLarge,
-    ClientGone,
-    Handler,
-    Head,
-    HttpCounts,
-    HttpLimits,
-    Reply,
-    plain,
-    refuse_head,
-)
+from daemon.web.ipp import http as h
+from daemon.web.ipp.http import BodyBroken, BodyTooLarge, ClientGone, Handler, Head, HttpCounts, HttpLimits, Reply
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -151,13 +142,13 @@ class Connection(asyncio.Protocol):
             event = await self._next_head()
         except h11.RemoteProtocolError as error:
             self.owner.counts.protocol_errors += 1
-            await self._reply(None, plain(error.error_status_hint, is_last=True))
+            await self._reply(None, h.plain(error.error_status_hint, is_last=True))
             await self._linger()
             return False
         except TimeoutError:
             self.owner.counts.timeouts += 1
             if not self.is_idle:
-                await self._reply(None, plain(408, is_last=True))
+                await self._reply(None, h.plain(408, is_last=True))
             return False
         if event is None:
             return False
@@ -196,7 +187,7 @@ class Connection(asyncio.Protocol):
     async def _answer(self, head: Head) -> Reply | None:
         """The handler's answer; None means: switch to TLS first, then ask again."""
         try:
-            refusal = refuse_head(head, self._limits)
+            refusal = h.refuse_head(head, self._limits)
             if refusal is not None:
                 return refusal
             if self._wants_upgrade(head):
@@ -206,18 +197,20 @@ class Connection(asyncio.Protocol):
                 return begun
             return await begun(self._body(expects=head.headers.get("expect", "") != ""))
         except BodyTooLarge:
-            return plain(413, is_last=True)
+            return h.plain(413, is_last=True)
         except TimeoutError:
             self.owner.counts.timeouts += 1
-            return plain(408, is_last=True)
+            return h.plain(408, is_last=True)
+        except BodyBroken:
+            return h.plain(400, is_last=True)
         except ClientGone:
             raise
         except h11.RemoteProtocolError as error:
             self.owner.counts.protocol_errors += 1
-            return plain(error.error_status_hint, is_last=True)
+            return h.plain(error.error_status_hint, is_last=True)
         except Exception:
             log.exception("ipp.request_failed", method=head.method)
-            return plain(500, is_last=True)
+            return h.plain(500, is_last=True)
 
     # ----- reading -----
 
@@ -267,7 +260,8 @@ class Connection(asyncio.Protocol):
 
         Raises:
             BodyTooLarge: more bytes than the listener takes.
-            ClientGone: the client closed, or broke the chunk framing.
+            BodyBroken: the framing is not HTTP's, or ended early.
+            ClientGone: the client closed.
             TimeoutError: stalled, or slower than the least rate.
         """
         received, started_s = 0, self.owner.clock.monotonic_s()
@@ -275,7 +269,8 @@ class Connection(asyncio.Protocol):
             try:
                 event = self._http.next_event()
             except h11.RemoteProtocolError as error:
-                raise ClientGone("the body broke off") from error
+                self.owner.counts.protocol_errors += 1
+                raise BodyBroken("the body is not framed as HTTP says") from error
             if expects and event is not h11.PAUSED and not isinstance(event, h11.EndOfMessage):
                 expects = False
                 await self._send(h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue"))

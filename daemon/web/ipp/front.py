@@ -23,7 +23,7 @@ from daemon.web.ipp import capability, checks, owned, submission
 from daemon.web.ipp.addresses import PAGES_PREFIX, PERSONAL_PREFIX, QUEUE_PREFIX, Ports, base_of
 from daemon.web.ipp.attributes import printer_group
 from daemon.web.ipp.call import Call, Unsupported
-from daemon.web.ipp.http import Answer, Body, ClientGone, Head, Reply, plain
+from daemon.web.ipp.http import Answer, Body, BodyBroken, ClientGone, Head, Reply, plain
 from daemon.web.ipp.identity import BasicGate, challenge, claimed_name, upgrade_required
 from daemon.web.ipp.pages import page
 from daemon.web.ipp.queues import Queues, QueueView, Rule
@@ -144,7 +144,7 @@ class IppFront:
                 return refusal
             call = self._call(head, target, identity, message, _document(decoder.remainder, body))
             answer = await _perform(call, job_id)
-        except (ClientGone, TimeoutError, asyncio.CancelledError):
+        except (BodyBroken, ClientGone, TimeoutError, asyncio.CancelledError):
             raise
         except (Refusal, Unavailable) as error:
             answer = _error_answer(error, message)

@@ -99,8 +99,14 @@ class BodyTooLarge(Refusal):
     code = "request-entity-too-large"
 
 
+class BodyBroken(Refusal):
+    """The body is not framed as HTTP says (chunk sizes, or fewer bytes than announced); answered 400."""
+
+    code = "body-broken"
+
+
 class ClientGone(Unavailable):
-    """The client closed, stalled or broke the framing in the middle of its body; nobody is left to answer."""
+    """The client closed or stalled in the middle of its body; nobody is left to answer."""
 
     code = "client-gone"
 

@@ -25,6 +25,7 @@ STATUS_OF_REFUSAL: dict[str, int] = {
     "bad-input": Status.CLIENT_ERROR_BAD_REQUEST,
     "bad-request": Status.CLIENT_ERROR_BAD_REQUEST,
     "cannot-print": Status.CLIENT_ERROR_ATTRIBUTES_OR_VALUES_NOT_SUPPORTED,
+    "body-broken": Status.CLIENT_ERROR_BAD_REQUEST,
     "charset-not-supported": Status.CLIENT_ERROR_CHARSET_NOT_SUPPORTED,
     "compression-error": Status.CLIENT_ERROR_COMPRESSION_ERROR,
     "compression-not-supported": Status.CLIENT_ERROR_COMPRESSION_NOT_SUPPORTED,

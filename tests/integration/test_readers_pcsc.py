@@ -8,7 +8,8 @@ import signal
 import sys
 import time
 
-from daemon.devices.readers.reading import ReaderState, ReaderStatus
+from daemon.devices.readers.pcsc import PcscOptions, PcscReader, open_pcsc
+from daemon.devices.readers.reading import Read, ReaderState, ReaderStatus
 from tests.helpers.pcscd import Desk, inside, pcsc_room  # noqa: F401  -- a fixture
 from tests.helpers.vcard import ATR_CONTACT
 
@@ -267,6 +268,31 @@ async def test_only_the_matching_reader_counts(desk: Desk) -> None:
         await desk.silence(1)
     async with desk.tap("04000002", slot=1):
         assert await desk.read() == "04000002"
+
+
+@inside
+async def test_a_reader_that_two_entries_fit_belongs_to_the_first(desk: Desk) -> None:
+    """The entry opened first has the reader its pattern picks, a wider one after it the rest: each card is read once."""
+    first = open_pcsc(PcscOptions(name="right", match="* 00 01"), desk.clock)
+    rest = open_pcsc(PcscOptions(name="left"), desk.clock)
+    told: asyncio.Queue = asyncio.Queue()
+
+    async def listen(reader: PcscReader) -> None:
+        async for event in reader.events():
+            if isinstance(event, Read):
+                told.put_nowait((event.reader, event.raw))
+
+    tasks = [asyncio.create_task(listen(reader)) for reader in (first, rest)]
+    try:
+        async with desk.tap("04000001"), desk.tap("04000002", slot=1):
+            async with asyncio.timeout(5):
+                assert {await told.get(), await told.get()} == {("left", "04000001"), ("right", "04000002")}
+            await asyncio.sleep(0.5)
+            assert told.empty()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @inside

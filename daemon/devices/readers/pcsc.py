@@ -10,6 +10,7 @@ import asyncio
 import threading
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -43,6 +44,9 @@ EVENTS_MAX = 16
 """Events nobody has looked at; then the oldest go, for a tap is not for later."""
 SIGNAL_S = 0.9
 CLOSE_S = 1.0
+_NUMBERS = count()
+_AT_WORK: list[PcscReader] = []
+"""Readers whose events are being told. A device that several fit belongs to the one opened first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,8 @@ class PcscReader:
 
     def __init__(self, options: PcscOptions, clock: Clock) -> None:
         self.name = options.name
-        self._options, self._clock = options, clock
+        self.number = next(_NUMBERS)
+        self.options, self._clock = options, clock
         self._events: asyncio.Queue[ReaderEvent] = asyncio.Queue(EVENTS_MAX)
         self._slots: dict[str, _Slot] = {}
         self._status = ReaderStatus(self.name, self.kind, ReaderState.AWAY, "service-down")
@@ -111,7 +116,7 @@ class PcscReader:
 
     async def signal(self, *, is_good: bool) -> None:
         """Beep and light on the reader tapped last, where its make is known to."""
-        feedback = feedback_for(self._last_device) if self._options.feedback else None
+        feedback = feedback_for(self._last_device) if self.options.feedback else None
         if feedback is None or self._scard is None or self._is_signalling:
             return
         self._is_signalling = True
@@ -123,6 +128,8 @@ class PcscReader:
     async def close(self) -> None:
         """End the threads; waits `CLOSE_S` at most for one that hangs in pcscd."""
         self._stopping.set()
+        if self in _AT_WORK:
+            _AT_WORK.remove(self)
         for slot in self._slots.values():
             slot.set_timer(None)
         monitor, self._monitor = self._monitor, None
@@ -146,10 +153,14 @@ class PcscReader:
             self._tell_status(ReaderState.REFUSED, "not-installed")
             return
         loop = asyncio.get_running_loop()
-        self._monitor = Monitor(
-            self._scard, tell=partial(_post, loop, self._take), is_wanted=partial(is_match, self._options.match)
-        )
+        _AT_WORK.append(self)
+        self._monitor = Monitor(self._scard, tell=partial(_post, loop, self._take), is_wanted=self._is_wanted)
         self._monitor.start()
+
+    def _is_wanted(self, device: str) -> bool:
+        """Whether a device is ours; asked in the monitor's thread."""
+        fitting = [reader for reader in tuple(_AT_WORK) if is_match(reader.options.match, device)]
+        return min(fitting, key=lambda reader: reader.number, default=None) is self
 
     def _take(self, told: Told) -> None:
         """One word of the monitor, in the loop."""

@@ -280,7 +280,7 @@ class Terminals:
             actor=f"terminal:{terminal.public_id}",
             action="terminal.enrolled",
             subject=terminal.public_id,
-            detail={"version": version[:64]},
+            detail={"version": version[:64], "replaced": terminal.public_key is not None},
             at_us=now,
         )
         try:

@@ -23,8 +23,9 @@ HEAD_TIMEOUT_S = 10
 BODY_TIMEOUT_S = 60
 """From the end of the head to the end of the body; bodies here are small."""
 HEAD_BYTES_MAX = 16_384
-CONNECTIONS_PER_HOST_MAX = 64
-"""Loopback is not counted: everyone there is this machine."""
+CONNECTIONS_PER_HOST_MAX = 256
+"""A branch office behind one address is one host here, and each of its terminals keeps three. Loopback is not counted:
+everyone there is this machine."""
 PEER_UID = "peer_uid"
 """Key in the request's state: the user id on the other end of the admin socket, told by the kernel."""
 _UCRED = struct.Struct("3i")

@@ -45,8 +45,11 @@ STATUS_READ = "status.read"
 
 _LOOK = frozenset({USERS_READ, PRINTERS_READ, TERMINALS_READ, JOBS_READ, STATUS_READ})
 
+ADMIN = "admin"
+"""The role whose holders answer for the house."""
+
 ROLES: dict[str, frozenset[str]] = {
-    "admin": frozenset(
+    ADMIN: frozenset(
         {
             USERS_READ,
             USERS_WRITE,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from daemon.auth import lockout, pins
+from daemon.auth import lockout, permissions, pins
 from daemon.auth.card_sign_in import SOURCE as TAPS
 from daemon.auth.identity import (
     FULL,
@@ -338,7 +338,7 @@ class SignIn:
         )
 
     async def _alert(self, via: _Via, now: int, *, is_paused: bool) -> None:
-        """Put a pause, and the first sign of a spray, where operators see them."""
+        """Put a pause, and the first sign of a spray, where operators see them; administrators hear by mail, once."""
         is_sprayed = self._throttle.is_sprayed(now)
         begins, self._was_sprayed = is_sprayed and not self._was_sprayed, is_sprayed
         if not (is_paused or begins):
@@ -352,6 +352,11 @@ class SignIn:
                 unit.event(Event(topic, via.where), now)
                 unit.audit(actor="system", action=topic, subject=via.where, detail={}, at_us=now)
                 log.warning(topic, source_kind=via.source.partition(":")[0], terminal_id=via.terminal_id)
+        for admin in await self._store.holders(permissions.ADMIN) if begins else ():
+            self._mailer.notify(
+                unit, "sign-in-sprayed", admin, dedupe=f"sprayed:{admin.public_id}:{now}",
+                facts={"at_us": now, "where": via.where},
+            )  # fmt: skip
         await self._db.commit(unit)
 
     async def _rehash(self, subject: Subject, credential: Credential, secret: str, verdict: Verdict) -> None:

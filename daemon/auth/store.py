@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 from daemon.auth.identity import Credential, Subject
@@ -66,6 +67,17 @@ class AuthStore:
         """(role, site) pairs granted to the person."""
         rows = await self._db.read("SELECT role, site FROM role_grant WHERE person_id=:id", id=person_id)
         return [(row["role"], row["site"]) for row in rows]
+
+    async def holders(self, role: str) -> list[Subject]:
+        """Everybody active who has this role everywhere."""
+        rows = await self._db.read(
+            _SUBJECT
+            + """p.is_active=1 AND p.id IN (SELECT person_id FROM role_grant WHERE role=:role AND site='*')
+                 ORDER BY p.id""",
+            role=role,
+        )
+        people = itertools.groupby(rows, lambda row: row["id"])
+        return [one for _, mine in people if (one := subject_of(list(mine))) is not None]
 
     async def failures_since(self, at_us: int) -> list[Row]:
         """`id, at_us, source, person_id` of failures after `at_us`, oldest first."""

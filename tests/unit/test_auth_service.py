@@ -190,6 +190,24 @@ async def test_spraying_is_paused_and_a_restart_does_not_help(house):
     again.passwords.close()
 
 
+async def test_a_spray_is_told_to_the_administrators_once(house):
+    """Wrong passwords on thirty people: one mail to each active administrator with an address, however long it goes on."""
+    for name, role in (("ada", "admin"), ("bob", "admin"), ("cyd", "auditor"), ("dan", "admin")):
+        person = await house.add_person(name, email=f"{name}@example.org", active=name != "dan")
+        unit = Unit()
+        unit.add("INSERT INTO role_grant(person_id, role, site) VALUES(:id, :role, '*')", id=person, role=role)
+        await house.db.commit(unit)
+    for n in range(45):
+        terminal = await house.add_terminal(f"t{n}")
+        await _fails(house, f"{n:04d}", "Password1", terminal)
+    told = [(kind, name) for kind, name, _ in house.mail.sent]
+    assert told == [("sign-in-sprayed", "ada"), ("sign-in-sprayed", "bob")]
+    house.clock.pass_s(3600)
+    for n in range(45):
+        await _fails(house, f"{n:04d}", "Password2", await house.add_terminal(f"u{n}"))
+    assert len(house.mail.sent) == 4
+
+
 async def test_unknown_wrong_and_switched_off_take_the_same_time(tmp_path):
     """The lower quartiles of all four within 25 % at full strength: a busy machine blurs the rest, a shortcut would halve."""
     no_pause = lockout.Limits(disable_password_at=10**6, source_failures_max=10**6, house_people_max=10**6)

@@ -16,6 +16,7 @@ FACTS = {
     "job-expired": {"title": "Plan.pdf", "held_until_us": AT, "queue": "findme"},
     "job-unreadable": {"title": "Plan.pdf", "why": "damaged", "at_us": AT},
     "job-uncertain": {"title": "Plan.pdf", "decide_at_us": AT},
+    "sign-in-sprayed": {"at_us": AT, "where": "door"},
     "account-slowed": {"state": "slowed", "at_us": AT, "where": "door"},
     "account-disabled": {"state": "disabled", "at_us": AT, "where": "door"},
     "password-link": {"url": "https://x/#t=a", "code": "a", "expires_at_us": AT},

@@ -76,6 +76,8 @@ def run(context: Context) -> int:
         _preview(session, raw, is_told=not context.as_json)
     if is_asked and session.offers:
         _preview_taps(session)
+        if options.write and len(session.offers) > 1 and not options.choose:
+            options.choose = _choice(session)
     return _finish(context, session)
 
 
@@ -190,10 +192,11 @@ def _shown(value: str | None) -> str:
     return "refuses it" if value is None else f"gives {plain(value)}"
 
 
-def _preview(session: Session, raw: str, *, is_told: bool) -> None:
+def _preview(session: Session, raw: str, *, is_told: bool, is_echoed: bool = False) -> None:
     gives = session.preview(raw)
     if is_told:
-        say(f"{plain(raw)}")
+        if not is_echoed:
+            say(plain(raw))
         for place, value in enumerate(gives, start=1):
             say(f"{place:>3}  {_shown(value)}")
 
@@ -204,7 +207,14 @@ def _preview_taps(session: Session) -> None:
         raw = read_line()
         if not raw:
             return
-        _preview(session, raw, is_told=True)
+        _preview(session, raw, is_told=True, is_echoed=True)
+
+
+def _choice(session: Session) -> int:
+    """Which proposal somebody at the keyboard wants written; 0: none."""
+    note(f"Which of the {len(session.offers)} shall be written? (Enter: none)")
+    line = (read_line() or "").strip()
+    return int(line) if line.isascii() and line.isdigit() and len(line) < 4 else 0
 
 
 def _finish(context: Context, session: Session) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -270,3 +271,22 @@ def test_help_begins_with_examples(shell, verb):
     with pytest.raises(SystemExit) as caught:
         shell.run("card", verb, "--help")
     assert caught.value.code == 0
+
+
+def test_learn_at_the_keyboard(tmp_path):
+    """At a terminal it asks card by card, shows further taps under each proposal, and which shall be written."""
+    master, slave = pty.openpty()
+    os.write(master, b"6C7CDB\n54-15981\n\n1FFFFFF\n\n1\n")
+    environment = {key: value for key, value in os.environ.items() if key != "HOLDFAST_STATE"}
+    done = subprocess.run(
+        [sys.executable, "-m", "daemon", "card", "learn", "--write", "lobby"],
+        cwd=tmp_path, env={**environment, "PYTHONPATH": str(ROOT)}, stdin=slave, capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    os.close(slave)
+    os.close(master)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith("Tap a card")
+    assert "Which of the 2 shall be written?" in done.stderr
+    assert "gives 255-65535" in done.stdout
+    assert "pipeline = 'wiegand:26'" in (tmp_path / "lobby.toml").read_text()

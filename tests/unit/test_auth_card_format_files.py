@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from daemon.auth import cards
-from daemon.auth.card_formats import DEFAULT, Formats, parse_format
+from daemon.auth.card_formats import DEFAULT, Formats, Pipeline, parse_format
+from daemon.auth.card_formats.steps import ALIASES, KINDS
 from daemon.auth.cards import CardUnreadable
+from daemon.cli.card_formats import trace_json
 from daemon.kernel.errors import BadInput, NotFound
 
 ROOT = Path(__file__).parents[2]
@@ -41,6 +44,24 @@ def test_installations_get_what_is_shipped():
     given = {path.name: path.read_bytes() for path in (ROOT / "daemon/cli/data/card-formats").glob("*.toml")}
     assert given == {path.name: path.read_bytes() for path in SHIPPED}
     assert len(given) > 20
+
+
+def test_the_language_and_the_formats_are_documented():
+    """docs/cards.md explains every step, every alias and every format that is shipped."""
+    document = (ROOT / "docs/cards.md").read_text("utf-8")
+    said = set(re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", document, flags=re.DOTALL)))
+    names = {re.split(r"[:[]", one)[0] for one in said}
+    assert {*KINDS, *ALIASES} <= names
+    assert {path.stem for path in SHIPPED} <= said
+
+
+def test_what_the_document_shows_is_what_is_given():
+    """The file in docs/cards.md is a good one, and the command's JSON is what the command prints."""
+    document = (ROOT / "docs/cards.md").read_text("utf-8")
+    shown = next(block for block in re.findall(r"```toml\n(.*?)```", document, re.DOTALL) if "pipeline =" in block)
+    assert parse_format(shown, "mine.toml").facilities == {54, 118}
+    found = json.loads(re.search(r"```json\n(.*?)```", document, re.DOTALL).group(1))
+    assert found == trace_json(Pipeline.parse("ascii | hex2dec").trace("3934364542443238"))
 
 
 def test_readers_of_two_makes_know_one_card():

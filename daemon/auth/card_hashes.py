@@ -5,6 +5,7 @@ What is hashed is the canonical form of a read by its card format (bytes that na
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ class CardHashes:
 
     def __init__(self, ring: KeyRing) -> None:
         self._ring = ring
+        self.unchanged = asyncio.Lock()
+        """Held while a card is written, and while keys change: none is written under a key just given up."""
 
     @property
     def key_id(self) -> str:

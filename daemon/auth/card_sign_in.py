@@ -128,10 +128,9 @@ class CardSignIn:
             await self._tell("taps.paused", terminal, now)
             raise SignInPaused("Too many cards at once here. Please wait a moment.", retry_after_s=wait)
         form, name = await self._form(raw, terminal, reader, now)
-        hashes = self.hashes.candidates(form)
-        found = await self._store.tapped(hashes, terminal_id=terminal.id, day=self.rules.day(now))
+        found = await self._found(form, terminal, now)
         if found is None:
-            raise await self._unknown(hashes[0], LinkTicket(name, raw, reader), terminal, now)
+            raise await self._unknown(self.hashes.of(form)[0], LinkTicket(name, raw, reader), terminal, now)
         verdict = judge(
             is_active=found.subject.is_active,
             blocked_at_us=found.blocked_at_us,
@@ -190,6 +189,16 @@ class CardSignIn:
                 await self._tell("taps.unreadable", terminal, now, format=name)
             raise
 
+    async def _found(self, form: bytes, terminal: Terminal, now: int) -> Tapped | None:
+        """The card of this form; looked for again when the keys changed while it was looked for."""
+        while True:
+            held = self.hashes.key_ids
+            found = await self._store.tapped(
+                self.hashes.candidates(form), terminal_id=terminal.id, day=self.rules.day(now)
+            )
+            if found is not None or self.hashes.key_ids == held:
+                return found
+
     async def _unknown(self, value: bytes, read: LinkTicket, terminal: Terminal, now: int) -> SignInFailed:
         """Count an unknown card; the refusal, with a ticket where people may link their own."""
         self.taps_total["unknown"] += 1
@@ -238,7 +247,7 @@ class CardSignIn:
         """A card under an old key moves to the one in use; one without a kept read gets it, where reads are kept."""
         if found.key_id != self.hashes.key_id:
             value, key_id = self.hashes.of(form)
-            self._store.rehash(unit, card_id=found.id, value=value, key_id=key_id)
+            self._store.rehash(unit, card_id=found.id, old=found.hash, value=value, key_id=key_id)
         if not found.has_read and self.rules.keep_reads:
             sealed = self._box.seal(read.raw.encode(), place=read_place(found.public_id))
             self._store.keep_read(unit, card_id=found.id, sealed=sealed, format_name=read.format)

@@ -26,12 +26,16 @@ class Tapped:
 
     id: int
     public_id: str
+    hash: bytes
     key_id: str
     expires_at_us: int | None
     blocked_at_us: int | None
     has_read: bool
     is_proven: bool
     subject: Subject
+
+    def __repr__(self) -> str:
+        return f"Tapped({self.public_id})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,8 @@ class CardStore:
     async def tapped(self, hashes: Sequence[bytes], *, terminal_id: int, day: str) -> Tapped | None:
         """The card with one of these keyed hashes and its person, in one read; None for a card nobody has."""
         rows = await self._db.read(
-            f"""SELECT k.id AS card_id, k.public_id AS card_public_id, k.key_id AS card_key_id, k.expires_at_us,
+            f"""SELECT k.id AS card_id, k.public_id AS card_public_id, k.hash AS card_hash, k.key_id AS card_key_id,
+                       k.expires_at_us,
                        k.blocked_at_us, k.sealed IS NOT NULL AS has_read,
                        EXISTS(SELECT 1 FROM card_proof WHERE card_id=k.id AND terminal_id=:terminal AND day=:day)
                          AS is_proven, {SUBJECT_COLUMNS}
@@ -123,6 +128,7 @@ class CardStore:
         return Tapped(
             id=row["card_id"],
             public_id=row["card_public_id"],
+            hash=row["card_hash"],
             key_id=row["card_key_id"],
             expires_at_us=row["expires_at_us"],
             blocked_at_us=row["blocked_at_us"],
@@ -239,7 +245,7 @@ class CardStore:
         unit: Unit,
         *,
         card_id: int,
-        old: bytes | None = None,
+        old: bytes,
         value: bytes,
         key_id: str,
         format_name: str | None = None,
@@ -250,7 +256,7 @@ class CardStore:
         """
         unit.add(
             """UPDATE card SET hash=:hash, key_id=:key, format=coalesce(:format, format)
-                WHERE id=:id AND (:old IS NULL OR hash=:old)""",
+                WHERE id=:id AND hash=:old""",
             format=format_name,
             refusal="card-taken",
             hash=value,

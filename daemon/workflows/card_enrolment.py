@@ -164,6 +164,10 @@ class CardEnrolment:
             CardUnreadable, NotFound (format), BadName, CardExpiryPast, CardTaken, CardLimitReached: as `add`.
         """
         form = self._cards.reads.form(draft.raw, draft.format)
+        async with self._cards.hashes.unchanged:
+            return await self._enrol(person, draft, form, by=by, how=how, where=where)
+
+    async def _enrol(self, person: Person, draft: CardDraft, form: bytes, *, by: str, how: str, where: str) -> Linked:
         hashes = self._cards.hashes.candidates(form)
         holder = await self._store.by_hashes(hashes)
         if holder is not None:

@@ -71,8 +71,9 @@ class CardKeys:
         if keys.is_given(keys.CARD):
             raise KeysReadOnly("The card key is a systemd credential: put a new first line there, then restart.")
         async with self._one_at_a_time:
-            key = await asyncio.to_thread(keys.rotate, self._directory, keys.CARD, self._dice)
-            self._use_what_is_there()
+            async with self._cards.hashes.unchanged:
+                key = await asyncio.to_thread(keys.rotate, self._directory, keys.CARD, self._dice)
+                self._use_what_is_there()
             now = self._clock.now_us()
             unit = Unit()
             unit.event(Event("cards.rekeyed", key.key_id), now)
@@ -177,12 +178,12 @@ class CardKeys:
 
     async def _retire(self) -> tuple[str, ...]:
         """Forget keys no card is stored under; not where systemd gives them."""
-        counts = await self._store.count_by_key()
-        unused = set(self._cards.hashes.key_ids[1:]) - set(counts)
-        if not unused or keys.is_given(keys.CARD):
+        if len(self._cards.hashes.key_ids) == 1 or keys.is_given(keys.CARD):
             return ()
-        gone = await asyncio.to_thread(keys.retire, self._directory, keys.CARD, set(counts))
-        self._use_what_is_there()
+        async with self._cards.hashes.unchanged:
+            counts = await self._store.count_by_key()
+            gone = await asyncio.to_thread(keys.retire, self._directory, keys.CARD, set(counts))
+            self._use_what_is_there()
         if gone:
             now = self._clock.now_us()
             unit = Unit()

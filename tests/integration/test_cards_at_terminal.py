@@ -9,6 +9,7 @@ import pytest
 from daemon.auth import permissions
 from daemon.auth.keys import KeyRing
 from daemon.db.unit import Unit
+from daemon.workflows.card_enrolment import CardDraft
 from kiosk.link import DaemonRefused
 from tests.helpers.counter_hall import PASSWORD, Listener, counter_hall
 from tests.helpers.office import office
@@ -358,3 +359,44 @@ async def test_a_new_key_leaves_no_card_behind_even_when_the_machine_dies_in_bet
     counts = await parts.cards.store.count_by_key()
     assert counts == {parts.keys.card.current.key_id: len(cards)}
     assert (await parts.sign_in.by_card(cards[-1], terminal=terminal)).subject.id == anna.id
+
+
+async def test_keys_change_while_cards_are_tapped_and_linked(hall):
+    """Three new keys in a row under steady taps and new cards: every tap opens, no card is lost or there twice."""
+    printer = await hall.office.buy_printer("p1")
+    anna = await hall.hire("anna", pin="1001")
+    object.__setattr__(hall.parts.cards.rules, "per_person_max", 1000)
+    cards = [f"0C{n:06X}00" for n in range(40)]
+    for raw in cards:
+        await hall.add_card(anna, raw)
+    terminals = [(await hall.new_terminal(f"t{n}", printer, policy="card")).terminal for n in range(8)]
+    is_over, opened = asyncio.Event(), 0
+
+    async def taps(number):
+        nonlocal opened
+        while not is_over.is_set():
+            raw = cards[(number * 5 + opened) % len(cards)]
+            assert (await hall.parts.sign_in.by_card(raw, terminal=terminals[number])).subject.id == anna.id
+            opened += 1
+            await asyncio.sleep(0.26)
+
+    async def links():
+        for number in range(30):
+            for raw in (cards[number], f"0D{number:06X}00"):
+                await hall.add_card(anna, raw)
+
+    async def rekeys():
+        for _ in range(3):
+            await hall.parts.cards.keys.rekey(actor=ADMIN)
+            await asyncio.sleep(0.2)
+
+    tapping = [asyncio.create_task(taps(number)) for number in range(len(terminals))]
+    await asyncio.gather(rekeys(), links())
+    is_over.set()
+    await asyncio.gather(*tapping)
+    assert opened > len(terminals)
+    rows = await hall.parts.db.read("SELECT key_id FROM card")
+    assert len(rows) == len(cards) + 30
+    assert {row["key_id"] for row in rows} <= set(hall.parts.cards.sign_in.hashes.key_ids)
+    for raw in cards:
+        assert not (await hall.parts.cards.enrolment.enrol(anna, CardDraft(raw), by="test", how="desk")).is_new

@@ -29,6 +29,8 @@ MEMORY_MB = 1024
 ACCELERATION = os.environ.get("HOLDFAST_GUEST_ACCEL", "tcg,thread=multi")
 """Emulation everywhere: hypervisors of build servers often offer a /dev/kvm that no guest comes up with."""
 NO_RESULT = 125
+_LEASH = ("setpriv", "--pdeathsig", "KILL", "nice")
+"""A test that is killed takes its guest with it; and a guest gives way to everything else."""
 
 _ENVIRONMENT = {
     "PATH": f"{Path(sys.executable).parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -48,20 +50,25 @@ cd {root}
 echo $? >/run/guest/exit_code
 sync; echo o >/proc/sysrq-trigger; sleep 9
 """
+# Of this machine's services none is started: a target of the guest's own, and on it what the test puts there.
 _UNIT = """
+rm -f /.dockerenv  # a mark of what this machine may be; the guest is a machine
+rm -f /etc/systemd/system/*.target.wants/*
+cat >/etc/systemd/system/guest.target <<'UNIT'
+[Unit]
+Requires=basic.target
+Wants=guest-command.service
+After=basic.target
+AllowIsolate=yes
+UNIT
 cat >/etc/systemd/system/guest-command.service <<'UNIT'
 [Unit]
-After=multi-user.target
+After=basic.target
 [Service]
 Type=oneshot
 TimeoutStartSec=infinity
 ExecStart=/bin/bash /run/guest/run
 UNIT
-mkdir -p /etc/systemd/system/multi-user.target.wants
-ln -sf ../guest-command.service /etc/systemd/system/multi-user.target.wants/
-for unit in apt-daily.timer apt-daily-upgrade.timer cups.service cups.socket cups.path cups-browsed.service e2scrub_all.timer \
-  fstrim.timer getty@tty1.service serial-getty@ttyS0.service systemd-firstboot.service systemd-timesyncd.service
-do ln -sf /dev/null "/etc/systemd/system/$unit"; done
 [ -s /etc/machine-id ] || echo 0123456789abcdef0123456789abcdef >/etc/machine-id
 """
 _RUN_AS_UNIT = """
@@ -109,10 +116,11 @@ class Guest:
         (self.share / "run").write_text(exports + script, "utf-8")
         (self.share / "prepare").write_text((_UNIT if self._has_systemd else "") + self._prepare, "utf-8")
         init = "/lib/systemd/systemd" if self._has_systemd else "/bin/bash /run/guest/run"
+        (self.share / "tree").write_text(str(ROOT), "utf-8")
         (self.share / "init").write_text(init, "utf-8")
         with (Path(self._directory.name) / "qemu").open("wb") as words:
             self._process = subprocess.Popen(
-                ["nice", *self._arguments()], stdin=subprocess.DEVNULL, stdout=words, stderr=words
+                [*_LEASH, *self._arguments()], stdin=subprocess.DEVNULL, stdout=words, stderr=words
             )
         return self
 
@@ -129,7 +137,7 @@ class Guest:
             "qemu-system-x86_64", "-M", "q35,i8042=off", "-accel", ACCELERATION, "-cpu", "max", "-smp", "2",
             "-m", str(self._memory_mb), "-display", "none", "-no-reboot", "-nic", "none",
             "-kernel", str(image.kernel), "-initrd", str(image.initrd), "-append",
-            "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on tsc=reliable systemd.show_status=no",
+            "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on tsc=reliable systemd.show_status=no systemd.unit=guest.target",
             "-serial", f"file:{directory}/console", "-qmp", f"unix:{directory}/qmp,server=on,wait=off",
             "-device", "virtio-rng-pci", "-device", "qemu-xhci,id=xhci",
             "-fsdev", "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap",

@@ -34,6 +34,10 @@ mount -t tmpfs above /above; mkdir -p /above/upper /above/work
 mount -t overlay -o lowerdir=/below,upperdir=/above/upper,workdir=/above/work overlay /new
 mount -t tmpfs -o mode=755 run /new/run; mkdir -p /new/run/guest
 mount -t 9p -o rw,trans=virtio,version=9p2000.L,msize=262144 share /new/run/guest
+# This machine's /tmp is no business of the guest's; the tree is, wherever it lies.
+tree=$(cat /new/run/guest/tree); mkdir -p /tree; mount --bind "/new$tree" /tree
+mount -t tmpfs tmp /new/tmp; chmod 1777 /new/tmp; mount -t tmpfs tmp /new/var/tmp; chmod 1777 /new/var/tmp
+case "$tree" in /tmp/*|/var/tmp/*) mkdir -p "/new$tree"; mount --move /tree "/new$tree" ;; *) umount /tree ;; esac
 for place in dev proc sys; do mount --move "/$place" "/new/$place"; done
 busybox chroot /new /bin/sh /run/guest/prepare >/new/run/guest/prepare.log 2>&1
 exec switch_root /new $(cat /new/run/guest/init)
@@ -90,7 +94,7 @@ def _contents(tree: Path, version: str) -> dict[str, bytes | str | None]:
     """Files (bytes), links (text) and directories (None) of the start-up disk."""
     found: dict[str, bytes | str | None] = dict.fromkeys(("bin", "dev", "proc", "sys", "modules"))
     found["bin/busybox"] = Path(shutil.which("busybox") or "/bin/busybox").read_bytes()
-    for command in ("sh", "mount", "insmod", "mkdir", "switch_root", "cat"):
+    for command in ("sh", "mount", "umount", "chmod", "insmod", "mkdir", "switch_root", "cat"):
         found[f"bin/{command}"] = "busybox"
     modules = _modules(tree / "lib/modules" / version)
     for module in modules:

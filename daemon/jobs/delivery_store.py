@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from daemon.kernel.counts import Counts
 
 LIVE = ("reserved", "sending", "printing", "uncertain")
+_VOLUME = """(SELECT coalesce(sum(j.printed_impressions),0) FROM delivery d JOIN job j ON j.id=d.job_id
+     WHERE d.person_id=:person AND d.phase='settled' AND d.ended_at_us>=:since)
+  +(SELECT coalesce(sum(d.impressions_promised),0) FROM delivery d
+     WHERE d.person_id=:person AND d.phase IN ('reserved','sending','printing','uncertain'))"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +94,10 @@ class DeliveryStore:
         """Append a delivery; a second live one for the same job meets the unique index and refuses the unit."""
         unit.add(
             """INSERT INTO delivery(public_id,job_id,printer_id,terminal_id,person_id,actor,daemon_id,lease_until_us,
-                 phase,ticket,counts,quote,tariff,created_at_us)
+                 phase,ticket,counts,quote,tariff,impressions_promised,created_at_us)
                SELECT :public_id,id,:printer_id,:terminal_id,:person_id,:actor,:daemon_id,:lease_until_us,
-                 'reserved',:ticket,:counts,:quote,:tariff,:at_us FROM job WHERE public_id=:job_public_id""",
+                 'reserved',:ticket,:counts,:quote,:tariff,:impressions,:at_us
+                 FROM job WHERE public_id=:job_public_id""",
             rows=1,
             refusal="job-not-held",
             public_id=new.public_id,
@@ -107,6 +112,7 @@ class DeliveryStore:
             counts=counts_to_json(new.counts),
             quote=json.dumps(new.quote),
             tariff=new.tariff,
+            impressions=new.counts.impressions,
             at_us=new.at_us,
         )
 
@@ -196,14 +202,14 @@ class DeliveryStore:
         return row is not None and row["n"] == 0
 
     async def volume_since(self, person_id: int, since_us: int) -> int:
-        """Impressions charged to a person since then: the base of volume steps."""
-        row = await self._db.read_one(
-            """SELECT coalesce(sum(j.printed_impressions),0) AS n FROM delivery d JOIN job j ON j.id=d.job_id
-                WHERE d.person_id=:id AND d.phase='settled' AND d.ended_at_us>=:since""",
-            id=person_id,
-            since=since_us,
-        )
+        """Impressions charged to a person since then, and promised to those under way: the base of volume steps."""
+        row = await self._db.read_one(f"SELECT {_VOLUME} AS n", person=person_id, since=since_us)
         return int(row["n"]) if row else 0
+
+    def require_volume(self, unit: Unit, person_id: int, since_us: int, *, volume: int) -> None:
+        """Append that this base has not moved since it was read; else refused as `price-changed`."""
+        sql = f"SELECT 1 AS one WHERE {_VOLUME}=:volume"
+        unit.require(sql, refusal="price-changed", person=person_id, since=since_us, volume=volume)
 
 
 def _delivery(row: Row) -> Delivery:

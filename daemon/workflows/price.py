@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from daemon.accounting.allowance import Profile
     from daemon.accounting.pricing import Quote
     from daemon.accounting.tariff import Tariff
+    from daemon.db.unit import Unit as DbUnit
     from daemon.jobs.job import Job
     from daemon.kernel.counts import Counts
     from daemon.kernel.money import Unit
@@ -42,7 +43,7 @@ class Prices:
 
     async def at(self, person: Person, counts: Counts, *, tariff: str, printer: str) -> Priced:
         """The price of `counts` for a person on a printer that names `tariff`."""
-        before = await self._house.deliveries.volume_since(person.id, self._month_start_us())
+        before = await self.volume(person.id)
         return self.with_volume(person, counts, tariff=tariff, printer=printer, impressions_before=before)
 
     def with_volume(
@@ -85,8 +86,13 @@ class Prices:
         return profile.pots[0].unit if profile.pots else self._house.rates.tariff(self._default_tariff).unit
 
     async def volume(self, person_id: int) -> int:
-        """Impressions charged to a person this calendar month: the base of volume steps."""
+        """Impressions of a person this calendar month, charged or under way: the base of volume steps."""
         return await self._house.deliveries.volume_since(person_id, self._month_start_us())
+
+    def require_volume(self, unit: DbUnit, person_id: int, *, tariff: str, volume: int) -> None:
+        """Append that nothing else of the person was released meanwhile, where the tariff has volume steps."""
+        if self._house.rates.tariff(tariff).steps:
+            self._house.deliveries.require_volume(unit, person_id, self._month_start_us(), volume=volume)
 
     async def first_price(self, job: Job, counts: Counts) -> Amount | None:
         """What a job would cost its owner at the house tariff, before a printer is known; None without an owner."""

@@ -46,6 +46,8 @@ SELECTION_MAX = 200
 """Jobs one release may name."""
 QUEUE_ACTOR = "system"
 """Who releases the jobs of a queue that goes to a printer by itself."""
+PRICE_TRIES = 5
+"""How often a release is priced anew because another one of the same person came first."""
 PROMISED = "promised"
 """What became of a release that was not refused, as `Release.observe` tells it."""
 
@@ -155,7 +157,8 @@ class Release:
             NotFound, NotADowngrade, CannotPrint, StillReading: as `release` would.
         """
         person = await self._person(person_id)
-        planned = await self._plan(person, await self._load(person_id, job_ids), printer, changes)
+        volume = await self._prices.volume(person.id)
+        planned = self._plan(person, await self._load(person_id, job_ids), printer, changes, volume)
         accounts = await self._house.ledger.accounts(person_id)
         return self._quoted(person, planned, accounts)
 
@@ -192,15 +195,24 @@ class Release:
         person = await self._person(request.person_id)
         jobs = await self._ready(request)
         printer = await self._printers.fresh(request.printer_id)
-        planned = await self._plan(person, jobs, _ready_for(printer, request), request.changes)
-        unit, deliveries, answer = await self._decide(request, person, printer, planned, key=key, digest=digest)
-        outcome = await self._house.db.commit(unit)
-        if outcome.replayed:
-            return _result(outcome.answer)
-        for public_id in deliveries:
-            self._start(public_id, printer.id)
-        log.info("release.promised", printer_id=printer.public_id, jobs=len(planned), actor=request.actor)
-        return _result(answer)
+        for attempt in range(PRICE_TRIES):
+            volume = await self._prices.volume(person.id)
+            planned = self._plan(person, jobs, _ready_for(printer, request), request.changes, volume)
+            unit = Unit(key=key, digest=digest)
+            self._prices.require_volume(unit, person.id, tariff=printer.tariff, volume=volume)
+            deliveries = await self._decide(unit, request, person, printer, planned)
+            try:
+                outcome = await self._house.db.commit(unit)
+            except Refusal as refusal:  # another release of the person moved the base of the volume steps
+                if refusal.code != PriceChanged.code or attempt == PRICE_TRIES - 1:
+                    raise
+            else:
+                break
+        if not outcome.replayed:
+            for public_id in deliveries:
+                self._start(public_id, printer.id)
+            log.info("release.promised", printer_id=printer.public_id, jobs=len(planned), actor=request.actor)
+        return _result(outcome.answer)
 
     async def _person(self, person_id: int) -> Person:
         person = await self._house.people.by_id(person_id)
@@ -224,10 +236,14 @@ class Release:
                 check_code(job, request.codes.get(job.public_id), self._house.code_key)
         return jobs
 
-    async def _plan(
-        self, person: Person, jobs: Sequence[Job], printer: Printer, changes: Mapping[str, Mapping[str, Any]]
+    def _plan(
+        self,
+        person: Person,
+        jobs: Sequence[Job],
+        printer: Printer,
+        changes: Mapping[str, Mapping[str, Any]],
+        volume: int,
     ) -> list[Planned]:
-        volume = await self._prices.volume(person.id)
         station = self._printers.station(printer)
         return plan_all(jobs, person, station, self._prices, changes=changes, impressions_before=volume)
 
@@ -263,15 +279,9 @@ class Release:
         return plan_selection(profile, accounts, [(p.job.public_id, p.priced.charges) for p in planned])
 
     async def _decide(
-        self,
-        request: ReleaseRequest,
-        person: Person,
-        printer: Printer,
-        planned: Sequence[Planned],
-        *,
-        key: bytes,
-        digest: bytes,
-    ) -> tuple[Unit, list[str], str]:
+        self, unit: Unit, request: ReleaseRequest, person: Person, printer: Printer, planned: Sequence[Planned]
+    ) -> list[str]:
+        """Appends the whole release, its answer included; the public ids of its deliveries."""
         house, now = self._house, self._house.clock.now_us()
         total = sum(p.priced.price.value for p in planned)
         due = Amount(self._prices.unit_shown(person), total)
@@ -284,8 +294,7 @@ class Release:
             raise CostCap("Sign in with your password for a release of this size.", cap=request.cost_cap)
         release_id = new_id(house.dice)
         items = [{"job_id": p.job.public_id, "price": p.priced.price.to_json(), "state": "processing"} for p in planned]
-        answer = json.dumps({"release_id": release_id, "items": items, "total": due.to_json()})
-        unit = Unit(key=key, digest=digest, answer=answer)
+        unit.answer = json.dumps({"release_id": release_id, "items": items, "total": due.to_json()})
         if request.terminal_id is not None:
             house.deliveries.require_terminal(unit, request.terminal_id)
         deliveries = [
@@ -294,7 +303,7 @@ class Release:
         ]
         house.people_store.mark_released(unit, person, at_us=now)
         house.rates.remember(unit, printer.tariff, at_us=now)
-        return unit, deliveries, answer
+        return deliveries
 
     def _promise(
         self, unit: Unit, request: ReleaseRequest, printer: Printer, one: Planned, *, legs: Sequence[Leg], now: int

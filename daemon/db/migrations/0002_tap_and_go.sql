@@ -67,6 +67,7 @@ CREATE UNIQUE INDEX terminal_outage_open ON terminal_outage(terminal_id, reader)
 
 -- ===== deliveries =====
 ALTER TABLE delivery ADD COLUMN recall_until_us INTEGER;  -- decided as not printed: taken back from its printer, should that still have it
+ALTER TABLE delivery ADD COLUMN impressions_promised INTEGER NOT NULL DEFAULT 0;  -- quoted sides: volume steps count what is under way
 CREATE INDEX delivery_recall ON delivery(recall_until_us) WHERE recall_until_us IS NOT NULL;
 
 -- ===== ledger =====

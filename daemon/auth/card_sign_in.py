@@ -168,6 +168,12 @@ class CardSignIn:
         since = self._clock.now_us() - STRANGER_KEPT_S * US_PER_S
         return [one for one in reversed(self._strangers) if one.at_us > since]
 
+    def claimed(self, ticket: str) -> None:
+        """The card of this ticket has its owner now: it is offered to nobody any more."""
+        kept = [one for one in self._strangers if one.ticket != ticket]
+        self._strangers.clear()
+        self._strangers.extend(kept)
+
     def open_read(self, sealed: bytes, *, card_id: str) -> str:
         """The read that is kept with this card.
 

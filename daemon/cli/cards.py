@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from pathlib import Path
 from typing import Any
 
 from daemon.cli import secret_input
 from daemon.cli.answer import answer, path
+from daemon.cli.card_formats import read_line
 from daemon.cli.client import Api, with_api
 from daemon.cli.command import DIFFERENCE, OK, Command, Context, UsageError, argument
 from daemon.cli.listing import show_list
@@ -39,13 +41,35 @@ def add(context: Context) -> int:
             raise UsageError("a tapped card has the format of its reader: leave out --reader-format")
         body["tapped_at"] = options.tapped_at
     else:
-        body |= {"format": options.reader_format, "raw": secret_input.typed("card as the reader gives it")}
+        body |= {"format": options.reader_format, "raw": _read()}
 
     def told(made: Any) -> None:
         what = "is linked to" if made["new"] else "was linked before to"
         say(f"Card {made['card_id']} {what} {made['user']}, who has {made['cards']} of {made['cards_max']} cards.")
 
     return answer(context, lambda api: api.post("/cards", body), told, needs_daemon=bool(options.tapped_at))
+
+
+def _read() -> str:
+    """One read: typed without echo at a terminal (a reader there types too), else a line of standard input.
+
+    Raises:
+        UsageError: there is none.
+    """
+    raw = secret_input.typed("card") if sys.stdin.isatty() else read_line()
+    if not raw:
+        raise UsageError("expected the card's read on standard input")
+    return raw
+
+
+def unknown(context: Context) -> int:
+    return show_list(
+        context,
+        "/cards/unknown",
+        {"terminal": "TERMINAL", "reader": "READER", "format": "FORMAT", "at": "TAPPED"},
+        empty="No unknown card was tapped in the last five minutes.",
+        needs_daemon=True,
+    )
 
 
 def listing(context: Context) -> int:
@@ -289,6 +313,12 @@ COMMANDS = (
             argument("--label", metavar="TEXT", default="", help="what the card is called in lists and mails"),
             argument("--expires", metavar="WHEN", default="", help=f"end of a temporary card: {_EXPIRES}"),
         ),
+    ),
+    Command(
+        ("card", "unknown"),
+        "List unknown cards tapped in the last five minutes; `card add --tapped-at` gives one to somebody.",
+        unknown,
+        ("holdfast card unknown",),
     ),
     Command(
         ("card", "list"),

@@ -34,13 +34,14 @@ def show_list(
     empty: str,
     query: Mapping[str, Any] | None = None,
     shown: Callable[[dict[str, Any]], Mapping[str, Any]] = dict,
+    needs_daemon: bool = False,
 ) -> int:
     """Print a collection; `empty` tells the next step, `shown` makes a table's row of an item."""
 
     async def work(api: Api) -> list[Any]:
         return await every_item(api, path, query or {})
 
-    items = with_api(context.settings(), work)
+    items = with_api(context.settings(), work, needs_daemon=needs_daemon)
     if context.as_json:
         say_json({"items": items, "next": None})
     elif items:

@@ -126,9 +126,11 @@ class CardEnrolment:
             raise CardLinkExpired
         try:
             draft = CardDraft(read.raw, read.format, typed_label(label))
-            return await self.enrol(person, draft, by=f"user:{person.public_id}", how="link", where=terminal.name)
+            linked = await self.enrol(person, draft, by=f"user:{person.public_id}", how="link", where=terminal.name)
         except CardTaken as taken:
             raise CardTaken("This card belongs to somebody already.") from taken
+        self._cards.claimed(ticket)
+        return linked
 
     async def give_stranger(
         self, user: str, terminal: str, *, label: str = "", expires_at_us: int | None = None, actor: Actor
@@ -140,9 +142,11 @@ class CardEnrolment:
         """
         stranger = self._stranger(terminal)
         read = self._tickets.link(stranger.ticket, terminal_id=stranger.terminal_id) if stranger else None
-        if read is None:
+        if stranger is None or read is None:
             raise CardLinkExpired("No unknown card was tapped there in the last five minutes. Tap it, then try again.")
-        return await self.add(user, CardDraft(read.raw, read.format, label, expires_at_us), actor=actor)
+        linked = await self.add(user, CardDraft(read.raw, read.format, label, expires_at_us), actor=actor)
+        self._cards.claimed(stranger.ticket)
+        return linked
 
     def strangers(self) -> list[dict[str, Any]]:
         """Unknown cards tapped in the last minutes, newest first: where and when, nothing of the card."""

@@ -219,6 +219,7 @@ async def test_an_administrator_gives_a_tapped_card_to_somebody(hall, tmp_path):
         assert CARD not in json.dumps(waiting)
         linked = await enrolment.give_stranger("anna", "door", label="fob", actor=ADMIN)
         assert linked.is_new
+        assert len(enrolment.strangers()) == 1, "it has its owner: nobody else is offered it"
         answer = await link.post("/session", {"reader": "desk", "raw": CARD})
         assert answer["user"]["name"] == "anna"
         with pytest.raises(Exception, match="No unknown card"):

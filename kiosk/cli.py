@@ -77,7 +77,7 @@ async def _serve(config: KioskConfig) -> int:
     from daemon.system import SystemClock, SystemDice
     from kiosk import identity, reader_config, server
     from kiosk.agent import Agent
-    from kiosk.connections import HEAD_BYTES_MAX, ScreenProtocol
+    from kiosk.connections import HEAD_BYTES_MAX, ScreenProtocol, ScreenServer
     from kiosk.hub import Hub
     from kiosk.languages import languages
     from kiosk.link import DaemonLink
@@ -110,9 +110,10 @@ async def _serve(config: KioskConfig) -> int:
         )
         settings = uvicorn.Config(
             app, http=ScreenProtocol, ws="none", lifespan="off", log_config=None, access_log=False, server_header=False,
+            date_header=False,
             timeout_graceful_shutdown=1, h11_max_incomplete_event_size=HEAD_BYTES_MAX, proxy_headers=False,
         )  # fmt: skip
-        screen = uvicorn.Server(settings)
+        screen = ScreenServer(settings)
         url = f"http://{config.screen_host}:{port}/?t={token}"
         identity.write_private(config.directory / URL_NAME, url.encode())
         _stop_on_signals(screen)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import h11
 import structlog
+import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 log = structlog.get_logger(__name__)
@@ -79,3 +80,29 @@ class ScreenProtocol(H11Protocol):
         log.info("screen.too_slow")
         self._end()
         self.transport.abort()
+
+
+class ScreenServer(uvicorn.Server):
+    """uvicorn without its ten looks a second at whether to stop: an idle terminal sleeps. Made inside the loop."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopped = asyncio.Event()
+        self._should_exit = False
+        super().__init__(config)
+
+    @property
+    def should_exit(self) -> bool:
+        """Whether it stops; may be set from a signal's handler too."""
+        return self._should_exit
+
+    @should_exit.setter
+    def should_exit(self, value: bool) -> None:
+        self._should_exit = value
+        if value and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stopped.set)
+
+    async def main_loop(self) -> None:
+        """Until told to stop."""
+        await self.on_tick(0)
+        await self._stopped.wait()

@@ -51,8 +51,9 @@ PIXELS_MAX, DPI_MAX = 20_000, 2000
 KEY_BYTES = 16
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox allow-scripts allow-same-origin allow-forms"
 )
+"""Sandboxed: the page opens no window, no dialog and no download, whatever a script in it would try."""
 HEADERS = {
     "cache-control": "no-store",
     "content-security-policy": CSP,
@@ -60,7 +61,8 @@ HEADERS = {
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "camera=(), microphone=(), geolocation=(), usb=(), serial=(), hid=()",
+    "permissions-policy": "camera=(), microphone=(), geolocation=(), usb=(), serial=(), hid=(), bluetooth=(), midi=(), "
+    "fullscreen=(), display-capture=(), clipboard-read=(), clipboard-write=(), picture-in-picture=(), payment=()",
 }
 CLEAR = '"cache", "storage"'
 _STRINGS = tuple(field.name for field in fields(Act) if field.type == "str" and field.name not in ("do", "key"))

@@ -14,6 +14,7 @@ export function isHarmless(event) {
   const writes = event.getModifierState?.("AltGraph");
   if (event.metaKey || (event.altKey && !writes)) return false;
   if (event.ctrlKey && !writes) return isField(event.target) && EDITING.has(event.key.toLowerCase());
+  if (event.key === "Escape" && event.shiftKey) return false; // the browser's task manager
   if (HARMLESS.has(event.key)) return true;
   if (event.key === "Backspace" || event.key === "Delete") return isField(event.target);
   return [...event.key].length === 1 || event.key === "Process" || event.key === "Unidentified";
@@ -36,4 +37,5 @@ export function lock() {
   });
   globalThis.open = () => null;
   globalThis.print = () => {};
+  for (const name of ["requestFullscreen", "webkitRequestFullscreen"]) Element.prototype[name] = () => Promise.reject(new TypeError("locked"));
 }

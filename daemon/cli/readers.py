@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from daemon.cli.command import OK, REFUSED, Command, Context, UsageError, argument
-from daemon.cli.output import error_shape, note, plain, say, say_error, say_json, table
+from daemon.cli.output import note, plain, say, say_json, table
 from daemon.devices.readers import pcsc_calls
-from daemon.devices.readers.network_client import session
-from daemon.devices.readers.network_protocol import CLIENT, KEY_BYTES, Refused, parse_keys
+from daemon.devices.readers.network_client import send_all
+from daemon.devices.readers.network_protocol import CLIENT, KEY_BYTES, Fault, Refused, parse_keys
 from daemon.devices.readers.pcsc_calls import Code
 from daemon.devices.readers.pcsc_states import model_of
 from daemon.kernel.errors import BadInput, Refusal
@@ -134,34 +135,49 @@ def _write(path: Path, text: str, *, flags: int) -> None:
 
 def send(context: Context) -> int:
     """Every line of standard input is a card."""
-    refused = asyncio.run(_send(context.options.to, Path(context.options.key), _lines()))
-    accepted = sum(fault is None for fault in refused)
-    faults = [fault for fault in refused if fault is not None]
+    told: list[str | None] = []
+
+    def tell(fault: Fault | None) -> None:
+        told.append(fault.value if fault is not None else None)
+        if not context.as_json:
+            say(f"{len(told)}: {'taken' if fault is None else f'refused: {fault.value}'}")
+
+    try:
+        asyncio.run(_send(context.options.to, Path(context.options.key), tell))
+    except Refused as refused:
+        raise ReadRefused(f"the terminal says: {plain(refused.fault.value)}", why=refused.fault.value) from refused
+    faults = [fault for fault in told if fault is not None]
     if context.as_json:
-        say_json({"sent": len(refused), "accepted": accepted, "refused": faults})
-    elif faults:
-        error = error_shape("read-refused", f"{accepted} of {len(refused)} taken; refused: {', '.join(faults)}")[
-            "error"
-        ]
-        say_error(error, as_json=False)
-    else:
-        say(f"{accepted} taken.")
+        say_json({"sent": len(told), "accepted": len(told) - len(faults), "refused": faults})
     return REFUSED if faults else OK
 
 
-def _lines() -> Iterable[str]:
-    while line := sys.stdin.readline(RAW_CHARS_READ_MAX):
-        yield line.rstrip("\r\n")
-
-
-async def _send(address: str, key_file: Path, lines: Iterable[str]) -> list[str | None]:
+async def _send(address: str, key_file: Path, tell: Callable[[Fault | None], None]) -> None:
     from daemon.system import SystemClock
 
-    try:
-        async with session(address, key_file, SystemClock()) as sender:
-            return [await sender.send(raw) for raw in lines]
-    except Refused as refused:
-        raise ReadRefused(f"the terminal says: {plain(refused.fault.value)}", why=refused.fault.value) from refused
+    await send_all(address, key_file, SystemClock(), next_raw=_line, tell=tell)
+
+
+async def _line() -> str | None:
+    """The next line of standard input, or None at its end.
+
+    A thread that nobody waits for at exit: a terminal that goes away ends the command, though nothing more is typed.
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[str] = loop.create_future()
+
+    def give(line: str) -> None:
+        if not answer.done():
+            answer.set_result(line)
+
+    def read() -> None:
+        line = sys.stdin.readline(RAW_CHARS_READ_MAX)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody asks any more
+            loop.call_soon_threadsafe(give, line)
+
+    threading.Thread(target=read, daemon=True).start()
+    line = await answer
+    return line.rstrip("\r\n") if line else None
 
 
 COMMANDS = (

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.devices.readers import network, network_line
+from daemon.devices.readers import network, network_client, network_line
 from daemon.devices.readers.network import NetworkOptions, NetworkReader, open_network
 from daemon.devices.readers.network_client import Sender, session
 from daemon.devices.readers.network_protocol import (
@@ -296,6 +296,44 @@ async def test_too_many_taps_are_refused_as_busy(tmp_path) -> None:
     reader = open_network(NetworkOptions(name="n", key_file=tmp_path / "none"), SystemClock())
     accepted = [reader.take(None, f"04A1B2{number:02X}") for number in range(20)]
     assert accepted == [None] * network.READS_WAITING_MAX + [Fault.BUSY] * (20 - network.READS_WAITING_MAX)
+
+
+async def test_a_thousand_taps_in_a_row(tmp_path) -> None:
+    """A crowd at one reader: every tap arrives, once, in order, at many times the speed of a thousand a minute."""
+    async with listening(tmp_path) as post:
+        await ready(post)
+        async with post.session() as sender:
+            began = time.monotonic()
+            for number in range(1000):
+                assert await sender.send(f"{number:08X}") is None
+                assert await post.read() == f"{number:08X}"
+            assert time.monotonic() - began < 15
+        assert post.reader.counts == {"read": 1000}
+
+
+async def test_a_script_that_waits_stays_connected(tmp_path, monkeypatch) -> None:
+    """Nothing to send for a while: pings keep the session; one grown too old is begun anew and nothing is lost."""
+    monkeypatch.setattr(network_client, "PING_EVERY_S", 0.05)
+    monkeypatch.setattr(network_line, "IDLE_S", 0.5)
+    raws: asyncio.Queue[str | None] = asyncio.Queue()
+    told: list[Fault | None] = []
+    async with listening(tmp_path) as post:
+        await ready(post)
+        sending = asyncio.create_task(
+            network_client.send_all(post.address, post.key_file(), SystemClock(), next_raw=raws.get, tell=told.append)
+        )
+        await asyncio.sleep(1)
+        await raws.put("04A1B2C3")
+        assert await post.read() == "04A1B2C3"
+        monkeypatch.setattr(network_line, "SESSION_S", 0.0)
+        await asyncio.sleep(0.3)
+        monkeypatch.setattr(network_line, "SESSION_S", 60.0)
+        await raws.put("04A1B2C4")
+        assert await post.read() == "04A1B2C4"
+        await raws.put(None)
+        await asyncio.wait_for(sending, WAIT_S)
+    assert told == [None, None]
+    assert set(post.reader.counts) == {"read", "expired"}
 
 
 async def test_a_client_that_comes_back_replaces_itself(tmp_path) -> None:

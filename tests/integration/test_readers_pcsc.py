@@ -181,21 +181,21 @@ async def test_a_card_held_is_one_read(desk: Desk) -> None:
             "    SCardDisconnect(h, SCARD_RESET_CARD)\n",
         )  # fmt: skip
         assert await other.wait() == 0
-        await desk.silence(3)
+        await desk.silence(2)
 
 
 @inside
 async def test_quick_taps_are_read_or_told_never_lost_in_silence(desk: Desk) -> None:
-    """Eight taps of half a second: each is a read or a word; taps too short for the driver may be unseen."""
+    """Five taps of half a second: each is a read or a word; taps too short for the driver may be unseen."""
     await desk.watch()
     told = []
-    for number in range(8):
+    for number in range(5):
         async with desk.tap(f"0400{number:04x}"):
             await asyncio.sleep(0.5)
         told.append(await desk.event())
         await asyncio.sleep(0.45)
     reads = [event.raw for event in told if hasattr(event, "raw")]
-    assert len(reads) >= 7
+    assert len(reads) >= 4
     assert reads == sorted(reads)
 
 

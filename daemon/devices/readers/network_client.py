@@ -12,6 +12,7 @@ from daemon.devices.readers.network_protocol import (
     COUNTER_MAX,
     LINE_BYTES_MAX,
     NONCE_BYTES,
+    STAYS,
     Fault,
     Refused,
     challenge_in,
@@ -25,7 +26,7 @@ from daemon.devices.readers.network_protocol import (
 from daemon.kernel.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from daemon.kernel.clock import Clock
 
@@ -79,8 +80,10 @@ class Sender:
                     self.signals.append(said == "good")
                 case [word, counter] if word == wanted and counter == str(self._counter):
                     return None
-                case ["no", _, fault]:
-                    return _fault(fault)
+                case ["no", _, word]:
+                    if (fault := _fault(word)) in STAYS:
+                        return fault
+                    raise Refused(fault)
                 case _:
                     raise Refused(Fault.MALFORMED)
 
@@ -116,6 +119,45 @@ async def session(address: str, key_file: Path, clock: Clock) -> AsyncIterator[S
         yield Sender(reader, writer, secret, began_s, clock)
     finally:
         writer.close()
+
+
+async def send_all(
+    address: str,
+    key_file: Path,
+    clock: Clock,
+    *,
+    next_raw: Callable[[], Awaitable[str | None]],
+    tell: Callable[[Fault | None], None],
+) -> None:
+    """Send what `next_raw` gives until it gives None, and `tell` why each was refused, or None.
+
+    The session is kept alive while nothing comes, and begun anew when it has grown too old.
+
+    Raises:
+        BadInput, Unavailable, Refused: as for `session`.
+    """
+    waiting: asyncio.Task[str | None] | None = None
+    try:
+        while True:
+            try:
+                async with session(address, key_file, clock) as sender:
+                    while True:
+                        waiting = waiting or asyncio.ensure_future(next_raw())
+                        done, _ = await asyncio.wait({waiting}, timeout=PING_EVERY_S)
+                        if not done:
+                            await sender.ping()
+                            continue
+                        raw = waiting.result()
+                        if raw is None:
+                            return
+                        tell(await sender.send(raw))
+                        waiting = None
+            except Refused as refused:
+                if refused.fault is not Fault.EXPIRED:
+                    raise
+    finally:
+        if waiting is not None:
+            waiting.cancel()
 
 
 def own_key(path: Path) -> tuple[str, bytes]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from daemon.devices.readers.network_protocol import (
     LINE_BYTES_MAX,
+    STAYS,
     Fault,
     Refused,
     greeting,
@@ -34,9 +35,6 @@ SESSION_S = 6 * 3600.0
 WRITE_S = 2.0
 MISTAKES_MAX = 3
 """Reads of a proved client that are refused in a row; then the connection ends."""
-
-STAYS = frozenset({Fault.STALE, Fault.IMPLAUSIBLE, Fault.BUSY})
-"""Refusals after which a proved client may go on; any other ends the connection."""
 
 
 class House(Protocol):

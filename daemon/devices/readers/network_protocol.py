@@ -51,6 +51,10 @@ class Fault(StrEnum):
     EXPIRED = "expired"  # the session is old: say hello again
 
 
+STAYS = frozenset({Fault.STALE, Fault.IMPLAUSIBLE, Fault.BUSY})
+"""Refusals after which a proved client may go on; any other ends the connection."""
+
+
 class Refused(Exception):
     """A line is refused."""
 

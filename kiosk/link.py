@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import ssl
 from typing import TYPE_CHECKING, Any, Self
 
@@ -70,6 +71,8 @@ class DaemonLink:
         )
         self._terminal_id, self._key, self._counter, self._clock = terminal_id, key, counter, clock
         self._offset_us = 0
+        self.heard_s = -math.inf
+        """When the terminal's own stream last said anything, on the clock's monotonic scale."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -111,6 +114,8 @@ class DaemonLink:
                     raise _refused(answer)
                 yield ServerEvent("open", "", "")
                 async for chunk in answer.aiter_raw():
+                    if not session:
+                        self.heard_s = self._clock.monotonic_s()
                     for event in parser.feed(chunk):
                         yield event
         except (httpx.HTTPError, StreamTooLong) as error:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from daemon import __version__
+from daemon.wire.messages import PULSE_S
 from kiosk import calls, commands
 from kiosk.link import DaemonAway, DaemonLink, DaemonRefused, NoAnswer
 from kiosk.screens import FOR_GOOD
@@ -39,8 +40,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+HEARD_S = PULSE_S + 0.25
+"""A daemon that says nothing on the stream for longer than this is asked whether it is there."""
 PROBE_EVERY_S = 1.1
-"""Probe interval; with `link.PROBE_S` an unreachable daemon is on the screen within 3 s."""
+"""Asked again after this; with `link.PROBE_S` an unreachable daemon is on the screen within 3 s either way."""
 HEARTBEAT_EVERY_S = 15.0
 KICKED_S = 0.05
 """A broken stream asks for a heartbeat after this: it may mean a dead daemon, or a terminal that was revoked."""
@@ -109,20 +112,31 @@ class Watch:
                 if now_s >= next_heartbeat_s or not self._is_linked:
                     await self._heartbeat()
                     next_heartbeat_s = now_s + HEARTBEAT_EVERY_S
-                else:
+                elif self._is_silent(now_s):
                     await self._link.probe()
             except DaemonRefused as refusal:
                 self._unlink(refusal.code)
             except (DaemonAway, NoAnswer, TimeoutError):
                 self._unlink("")
-            is_out = self._machine.state.link_problem in FOR_GOOD
-            pause_s = OUT_OF_SERVICE_S if is_out else PROBE_EVERY_S
             try:
-                await asyncio.wait_for(self._kicked.wait(), pause_s * (0.9 + 0.2 * self._jitter()))
+                await asyncio.wait_for(self._kicked.wait(), self._pause_s())
                 next_heartbeat_s = 0.0
                 await asyncio.sleep(KICKED_S)
             except TimeoutError:
                 pass
+
+    def _is_silent(self, now_s: float) -> bool:
+        """Whether the daemon's pulse on the terminal's own stream is overdue: then it is asked."""
+        return now_s - self._link.heard_s >= HEARD_S
+
+    def _pause_s(self) -> float:
+        """Until the line is looked at again: when its pulse would be overdue, or a probe's interval."""
+        state, now_s = self._machine.state, self._clock.monotonic_s()
+        if state.link_problem in FOR_GOOD:
+            return OUT_OF_SERVICE_S * (0.9 + 0.2 * self._jitter())
+        if state.is_linked and not self._is_silent(now_s):
+            return max(self._link.heard_s + HEARD_S - now_s, KICKED_S)
+        return PROBE_EVERY_S * (0.9 + 0.2 * self._jitter())
 
     async def _heartbeat(self) -> None:
         readers = [

@@ -20,7 +20,9 @@ COMMAND_BODY_BYTES_MAX = 6 * COMMAND_ANSWER_BYTES_MAX + 1024
 ANSWER_BYTES_MAX = 4 * 1024 * 1024
 """Nothing the daemon answers is longer (previews included)."""
 PING_S = 10
-"""The event stream carries at least a comment this often; twice as long without one means the line is dead."""
+"""An event stream carries at least a comment this often; twice as long without one means the line is dead."""
+PULSE_S = 1.0
+"""The terminal's own stream, without a session, carries one this often: so it knows at once that the daemon lives."""
 
 SESSION_ENDED = "session-ended"
 CLOCK_SKEW = "clock-skew"

@@ -17,7 +17,7 @@ from daemon.auth.recognition import TerminalRevoked
 from daemon.auth.sessions import terminal_subject
 from daemon.kernel.clock import US_PER_S, rfc3339
 from daemon.kernel.errors import Refusal, Unavailable
-from daemon.wire.messages import PING_S
+from daemon.wire.messages import PING_S, PULSE_S
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -73,6 +73,7 @@ class _Telling:
         self._call = call
         self._services = call.services
         self._bound: dict[str, PrinterJson] = {}
+        self._checked_s = 0.0
         self._expires_us = call.session.expires_at_us if call.session else 0
 
     async def frames(self, watch: Watch) -> AsyncIterator[bytes]:
@@ -89,7 +90,7 @@ class _Telling:
             yield frame
         while True:
             happened, is_lost = await watch.take(self._patience_s())
-            if not happened or is_lost or any(self._may_end(event) for event in happened):
+            if is_lost or self._is_due(happened) or any(self._may_end(event) for event in happened):
                 await self._recheck()
             if is_lost:
                 async for frame in self._afresh(watch):
@@ -102,11 +103,16 @@ class _Telling:
                 yield b": ping\n\n"
 
     def _patience_s(self) -> float:
-        """How long silence lasts: until the next ping, or the session's end if that is sooner."""
+        """How long silence lasts: a pulse, or until the next ping, or the session's end if that is sooner."""
         if self._call.session is None:
-            return SILENCE_S
+            return PULSE_S
         left_s = (self._expires_us - self._services.clock.now_us()) / US_PER_S
         return min(SILENCE_S, max(left_s + 0.05, 0.05))
+
+    def _is_due(self, happened: list[Happened]) -> bool:
+        """Whether it is time to look at session and terminal without a reason."""
+        is_silent = not happened and self._call.session is not None
+        return is_silent or self._services.clock.monotonic_s() - self._checked_s >= SILENCE_S
 
     def _may_end(self, event: Happened) -> bool:
         """Whether an event may have ended this stream's session or terminal."""
@@ -120,6 +126,7 @@ class _Telling:
     async def _recheck(self) -> None:
         """Terminal and session still stand."""
         call = self._call
+        self._checked_s = self._services.clock.monotonic_s()
         await self._services.terminals.still(call.terminal)
         if call.session is not None:
             session = await self._services.sessions.recheck(call.session.hash, terminal_id=call.terminal.id)

@@ -82,5 +82,6 @@ def _job(row: Row) -> dict[str, Any] | None:
         "basis": result.get("basis", ""),
         "estimated": bool(row["is_estimated"]),
         "tariff": row["tariff"] or "",
+        "unit": quote.get("unit", ""),
         "why": quote.get("lines", []),
     }

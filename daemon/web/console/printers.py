@@ -58,7 +58,8 @@ async def show(visit: Visit) -> Response:
         "printer",
         printer.name,
         printer=shape,
-        abilities=printer.capabilities.to_json(),
+        abilities=printer.capabilities,
+        paper=", ".join(visit.speech.media(one) for one in printer.capabilities.media_ready),
         history=await told(visit, await services.audit.of(printer.public_id, limit=HISTORY_SHOWN), with_subject=False)
         if visit.may(p.AUDIT_READ)
         else [],

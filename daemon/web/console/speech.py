@@ -12,7 +12,7 @@ from importlib import resources
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_datetime, format_timedelta
+from babel.dates import format_date, format_datetime, format_timedelta
 from babel.numbers import format_currency, format_decimal
 
 from daemon.kernel.clock import US_PER_S, from_rfc3339
@@ -20,6 +20,9 @@ from daemon.kernel.errors import Refusal, Unavailable
 from daemon.kernel.money import EXTRA_DECIMALS, Amount, unit_of
 
 LANGUAGES = ("en", "de", "fr", "es")
+PARTS = 10_000
+"""A price line's parts: 1/10000 of the smallest step, and of a full price."""
+TIMES = "\u00d7"
 OWN_NAMES = {"en": "English", "de": "Deutsch", "fr": "Français", "es": "Español"}
 
 
@@ -98,6 +101,32 @@ class Speech:
         """For `<time datetime>`."""
         at_us = _us(at)
         return "" if at_us is None else datetime.fromtimestamp(at_us // US_PER_S, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def day(self, at: int | str | None) -> str:
+        """The date in the house's zone; empty for never."""
+        at_us = _us(at)
+        if at_us is None:
+            return ""
+        when = datetime.fromtimestamp(at_us / US_PER_S, UTC).astimezone(ZoneInfo(self.timezone))
+        return str(format_date(when, "medium", locale=self.language))
+
+    def price_line(self, line: Mapping[str, Any], unit_code: str) -> str:
+        """One line of a price: how many of what at how much each, and what the volume step made of it."""
+        unit = unit_of(unit_code)
+        total = self.amount(Amount(unit, round(int(line["parts"]) / PARTS)))
+        kind = self(f"price-line.{line['kind']}")
+        media = self.media(str(line["media"]))
+        each = self.amount(Amount(unit, int(line["each"])))
+        if not int(line["each"]):
+            return f"{kind}: {total}"
+        step = "" if int(line["percent_parts"]) == PARTS else f" {TIMES} {int(line['percent_parts']) / 100:g} %"
+        of = f"{kind}, {media}" if media else kind
+        return f"{self.number(int(line['count']))} {TIMES} {of}: {each}{step} = {total}"
+
+    def media(self, name: str) -> str:
+        """A paper's name as people say it: `iso_a4_210x297mm` is A4."""
+        parts = name.split("_")
+        return parts[1].upper() if len(parts) == 3 and parts[0] in ("iso", "jis", "na") else name
 
     def refusal(self, problem: Refusal | Unavailable) -> str:
         """Why not, in this language where the code has words, else as the rule says it."""

@@ -282,7 +282,8 @@ class CardStore:
         """Append another label and end; a new end is told anew."""
         unit.add(
             """UPDATE card SET label=:label, expires_at_us=:expires,
-                 expiry_told_at_us=CASE WHEN expires_at_us IS :expires THEN expiry_told_at_us END WHERE id=:id""",
+                 expiry_told_at_us=CASE WHEN coalesce(expires_at_us,0)=coalesce(CAST(:expires AS BIGINT),0)
+                   THEN expiry_told_at_us END WHERE id=:id""",
             rows=1,
             refusal="not-found",
             label=label,

@@ -101,7 +101,8 @@ class ConsoleStore:
     def extend(self, unit: Unit, value: bytes, *, expires_at_us: int, now_us: int) -> None:
         """Append a later idle end, never past the absolute one; nothing happens when it is over."""
         unit.add(
-            """UPDATE console_session SET expires_at_us=min(:expires, absolute_us)
+            """UPDATE console_session
+                  SET expires_at_us=CASE WHEN :expires<absolute_us THEN :expires ELSE absolute_us END
                 WHERE hash=:hash AND ended_at_us IS NULL AND expires_at_us>:now""",
             expires=expires_at_us,
             hash=value,

@@ -63,7 +63,7 @@ class SessionStore:
                                    absolute_us, card_id)
                SELECT :hash, id, :terminal, :method, session_epoch, :opened, :expires, :absolute, :card FROM person
                 WHERE id=:person AND is_active=1 AND removed_at_us IS NULL AND session_epoch=:epoch
-                  AND (:terminal IS NULL
+                  AND (CAST(:terminal AS BIGINT) IS NULL
                        OR EXISTS(SELECT 1 FROM terminal t WHERE t.id=:terminal AND t.revoked_at_us IS NULL))""",
             rows=1,
             refusal="sign-in-failed",
@@ -93,7 +93,7 @@ class SessionStore:
     def extend(self, unit: Unit, value: bytes, *, expires_at_us: int, now_us: int) -> None:
         """Append a later idle end, never past the absolute one; refused as `session-ended` when it is over."""
         unit.add(
-            """UPDATE session SET expires_at_us=min(:expires, absolute_us)
+            """UPDATE session SET expires_at_us=CASE WHEN :expires<absolute_us THEN :expires ELSE absolute_us END
                 WHERE hash=:hash AND ended_at_us IS NULL AND expires_at_us>:now""",
             rows=1,
             refusal="session-ended",

@@ -78,7 +78,7 @@ class TerminalStore:
         return await self._db.read(
             """SELECT p.id, p.public_id, p.name, p.state, p.reasons, p.is_accepting, p.location, tp.reader
                  FROM terminal_printer tp JOIN printer p ON p.id=tp.printer_id
-                WHERE tp.terminal_id=:id AND p.removed_at_us IS NULL ORDER BY tp.rowid""",
+                WHERE tp.terminal_id=:id AND p.removed_at_us IS NULL ORDER BY tp.place""",
             id=terminal_id,
         )
 
@@ -87,7 +87,7 @@ class TerminalStore:
         rows = await self._db.read(
             """SELECT tp.terminal_id, p.public_id, p.name, tp.reader
                  FROM terminal_printer tp JOIN printer p ON p.id=tp.printer_id
-                WHERE p.removed_at_us IS NULL ORDER BY tp.rowid"""
+                WHERE p.removed_at_us IS NULL ORDER BY tp.place"""
         )
         found: dict[int, list[Row]] = {}
         for row in rows:
@@ -143,8 +143,9 @@ class TerminalStore:
     def bind(self, unit: Unit, *, public_id: str, printer_id: int, reader: str = "") -> None:
         """Append that it stands at a printer, and which of its readers means that printer."""
         unit.add(
-            """INSERT INTO terminal_printer(terminal_id, printer_id, reader)
-               SELECT id, :printer, :reader FROM terminal WHERE public_id=:public""",
+            """INSERT INTO terminal_printer(terminal_id, printer_id, reader, place)
+               SELECT id, :printer, :reader, (SELECT coalesce(max(place),0)+1 FROM terminal_printer)
+                 FROM terminal WHERE public_id=:public""",
             rows=1,
             printer=printer_id,
             reader=reader,
@@ -217,7 +218,7 @@ class TerminalStore:
         Refused as `revoked` when that key no longer does.
         """
         unit.add(
-            """UPDATE terminal SET counter=max(counter,:counter), last_seen_us=:at
+            """UPDATE terminal SET counter=CASE WHEN counter<:counter THEN :counter ELSE counter END, last_seen_us=:at
                 WHERE id=:id AND public_key=:key AND revoked_at_us IS NULL""",
             rows=1,
             refusal="revoked",

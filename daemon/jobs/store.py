@@ -320,7 +320,7 @@ class JobStore:
         """How many jobs of a queue are not final, by state; held ones are counted to QUEUED_MAX only."""
         rows = await self._db.read(
             """SELECT state, count(*) AS n FROM
-                 (SELECT state FROM job WHERE queue=:queue AND state='pending-held' LIMIT :most) GROUP BY state
+                 (SELECT state FROM job WHERE queue=:queue AND state='pending-held' LIMIT :most) AS held GROUP BY state
                UNION ALL SELECT state, count(*) AS n FROM job
                 WHERE queue=:queue AND state IN ('pending','processing','processing-stopped') GROUP BY state""",
             queue=queue,

@@ -21,6 +21,11 @@ def _person(row: Row) -> Person:
     return Person(**values)
 
 
+def _holds(column: str, name: str) -> str:
+    """Whether a column holds the text `:name`, which is not empty; engines have no one word for it."""
+    return f"replace({column},:{name},'')<>{column}"
+
+
 class PeopleStore:
     """People, their other names, roles and the labels of their cards."""
 
@@ -188,7 +193,7 @@ class PeopleStore:
         """People in order of creation, from `after_id` on; `contains` looks in names."""
         rows = await self._db.read(
             f"""SELECT {_COLUMNS} FROM person WHERE {_LIVING} AND id>:after
-                 AND (:contains='' OR instr(name,:contains)>0 OR instr(lower(display_name),:contains)>0)
+                 AND (:contains='' OR {_holds("name", "contains")} OR {_holds("lower(display_name)", "contains")})
                 ORDER BY id LIMIT :most""",
             after=after_id,
             contains=contains,
@@ -203,9 +208,9 @@ class PeopleStore:
         """
         rows = await self._db.read(
             f"""SELECT {_COLUMNS} FROM person WHERE {_LIVING} AND name>:after
-                 AND (:text='' OR pin=:text OR instr(name,:folded)>0 OR instr(lower(display_name),:folded)>0
-                      OR instr(display_name,:text)>0 OR instr(lower(email),:folded)>0
-                      OR id IN (SELECT person_id FROM person_alias WHERE instr(name,:folded)>0))
+                 AND (:text='' OR pin=:text OR {_holds("name", "folded")} OR {_holds("lower(display_name)", "folded")}
+                      OR {_holds("display_name", "text")} OR {_holds("lower(email)", "folded")}
+                      OR id IN (SELECT person_id FROM person_alias WHERE {_holds("name", "folded")}))
                  AND (:state='' OR (:state='active' AND is_active=1) OR (:state='disabled' AND is_active=0)
                       OR (:state='locked' AND id IN (SELECT person_id FROM credential WHERE is_disabled=1)))
                 ORDER BY name LIMIT :most""",

@@ -43,6 +43,8 @@ ALTER TABLE terminal ADD COLUMN opening_hours TEXT NOT NULL DEFAULT '';   -- '' 
 ALTER TABLE terminal ADD COLUMN readers TEXT NOT NULL DEFAULT '[]';       -- JSON [{"name","kind","state","code"}] as last heard
 ALTER TABLE terminal ADD COLUMN screen TEXT NOT NULL DEFAULT '{}';        -- JSON {"width","height","dpi"} as last heard
 ALTER TABLE terminal_printer ADD COLUMN reader TEXT NOT NULL DEFAULT '';  -- a tap on this reader means this printer
+ALTER TABLE terminal_printer ADD COLUMN place INTEGER NOT NULL DEFAULT 0; -- the order they were named in
+UPDATE terminal_printer SET place=rowid;
 CREATE TABLE terminal_command(           -- what an operator asked a terminal to do; pushed, answered once, kept a month
   id            INTEGER PRIMARY KEY AUTOINCREMENT,
   public_id     TEXT NOT NULL UNIQUE,

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from daemon.cli import demo_pdf, demo_send
+from daemon.cli import demo_pdf, demo_send, demo_taps
 from daemon.cli.client import connected
 from daemon.cli.command import DIFFERENCE, OK, UsageError
 from daemon.cli.demo_house import Child, DemoHouse, Person, choose_base
@@ -93,12 +93,24 @@ async def _serve(house: DemoHouse, *, as_json: bool, is_temporary: bool) -> None
         _introduce(house, screen, is_temporary=is_temporary)
     sys.stdout.flush()  # it may be a pipe, and this program stays
     for _ in range(RESTARTS_MAX):
-        dead = await _first_ended(house)
+        dead = await _until_one_ends(house, screen)
         note(f"The {dead.name} ended by itself; starting it again ...")
         urls = (await house.again(dead))["urls"]
-        note("It runs again." if dead.name == "daemon" else f"It runs again: {urls['kiosk']}")
+        if dead.name != "daemon":
+            screen = urls["kiosk"]
+        note("It runs again." if dead.name == "daemon" else f"It runs again: {screen}")
     dead = await _first_ended(house)
     raise Unavailable(f"the {dead.name} ended by itself; see {dead.log}")
+
+
+async def _until_one_ends(house: DemoHouse, screen: str) -> Child:
+    """Wait until a part has ended by itself; meanwhile names typed here tap."""
+    tapping = asyncio.create_task(demo_taps.follow(screen, {person.name: person.card for person in house.people}))
+    try:
+        return await _first_ended(house)
+    finally:
+        tapping.cancel()
+        await asyncio.gather(tapping, return_exceptions=True)
 
 
 async def _first_ended(house: DemoHouse) -> Child:
@@ -113,7 +125,7 @@ async def _first_ended(house: DemoHouse) -> Child:
 
 
 def _say_ready(house: DemoHouse, screen: str) -> None:
-    people = [{"name": p.name, "pin": p.pin, "password": p.secret} for p in house.people]
+    people = [{"name": p.name, "pin": p.pin, "password": p.secret, "card": p.card} for p in house.people]
     printers = [{"name": n, "uri": p.uri, "folder": str(p.folder)} for n, p in house.visible_printers.items()]
     urls = {**house.urls, "kiosk": screen}
     say_json({"event": "ready", "urls": urls, "people": people, "printers": printers, "state": str(house.state)})
@@ -126,6 +138,9 @@ def _introduce(house: DemoHouse, screen: str, *, is_temporary: bool) -> None:
     say(f"  Open the touch screen   {screen}")
     for person in house.people:
         say(f"  and sign in as {person.display_name:<11} PIN {person.pin}, then keypad password {person.secret}")
+    say()
+    say(f"To tap a card type {' or '.join(p.name for p in house.people)} here and press Enter; {demo_taps.NEW} is one")
+    say("nobody has yet. A card asks for the password at its first use, and opens alone after that, until midnight.")
     say()
     say("Jobs are waiting there: touch one to change it, or print all. They come out as files in")
     for printer in house.visible_printers.values():

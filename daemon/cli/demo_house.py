@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.cli import install
-from daemon.cli.client import Api, connected
+from daemon.cli.client import Api, CallFailed, connected
 from daemon.cli.command import UsageError
 from daemon.devices.simulated import Model, SimulatedPrinter
 from daemon.kernel.errors import Unavailable
@@ -45,7 +45,8 @@ a printer wait for paper, and jobs that are not over before they can be asked fo
 SINK_SITE = "acceptance"
 SINK_TARIFF = "free"
 SINK_PAGE_MS = 1
-PEOPLE = (("anna", "Anna Berg"), ("ben", "Ben Okafor"))
+PEOPLE = (("anna", "Anna Berg", "04A1B2C3D4E580"), ("ben", "Ben Okafor", "04A1B2C3D4E581"))
+"""Name, full name, and the read of the card they carry."""
 TERMINAL = "hall-terminal"
 PIN_BYTES = 4
 KEYPAD_DIGITS = 6
@@ -95,6 +96,7 @@ class Person:
 
     name: str
     display_name: str
+    card: str = field(repr=False)
     pin: str = ""
     secret: str = field(default="", repr=False)
 
@@ -154,7 +156,7 @@ class DemoHouse:
         self.state = state
         self.kiosk_dir = root / "kiosk"
         self.printed = root / "printed"
-        self.people = [Person(name, full) for name, full in PEOPLE]
+        self.people = [Person(name, full, card) for name, full, card in PEOPLE]
         self.printers: dict[str, SimulatedPrinter] = {}
         self.children: list[Child] = []
         self.urls: dict[str, str] = {}
@@ -248,13 +250,13 @@ class DemoHouse:
                 here[person.name] = await api.post("/users", body)
             person.pin = here[person.name]["pin"]
             person.secret = await self._set_secret(api, person)
+            with contextlib.suppress(CallFailed):  # somebody tried what blocking does, or gave it away
+                await api.post("/cards", {"user": person.name, "raw": person.card, "label": "Demo card"})
         if not (self.kiosk_dir / "kiosk.toml").exists():
             await self._enrol(api)
 
     async def _set_secret(self, api: Api, person: Person) -> str:
         """A keypad password made by chance; patterns are refused, so a few tries may be needed."""
-        from daemon.cli.client import CallFailed
-
         for _ in range(20):
             number = int.from_bytes(SystemDice().token(PIN_BYTES), "big") % 10**KEYPAD_DIGITS
             secret = str(number).zfill(KEYPAD_DIGITS)

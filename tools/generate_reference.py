@@ -96,6 +96,10 @@ SHAPES: Mapping[str, tuple[str, str]] = {
         "octets created_at processing_at completed_at held_until uncertain estimated",
         "counts and price are null until the document has been read",
     ),
+    "job decide": (
+        "as `job show`, and decided[printed preview charged[] given_back[]]",
+        "with --dry-run nothing is changed",
+    ),
     "job release": ("release_id items[job_id price state] total", "202: it is on its way"),
     "account show": (
         "user user_id accounts[account_id kind pot unit balance reserved available limit next_grant_at] ledger_seq",
@@ -287,6 +291,7 @@ def ports_page() -> str:
         "| `/healthz`, `/readyz` | everybody |",
         "| `/api/v1/*`, `/api/openapi.json`, `/metrics` | `Authorization: Bearer TOKEN`, by role |",
         "| `/terminal/v1/*` | enrolled terminals, by signature |",
+        "| `/console`, `/console/*` | people, signed in with name and password, by role |",
         "| `STATE/admin.sock` (0600) | its owner, as `local:<uid>` |",
         "",
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from daemon.auth.console_sessions import ConsoleSessions
+from daemon.auth.console_sessions import ConsoleSessions, ConsoleTimes
 from daemon.auth.console_store import ConsoleStore
 from daemon.auth.lock_store import LockStore
 from daemon.db.audit_log import AuditLog
@@ -44,6 +44,7 @@ def desk_services(parts: Parts, verbs: Verbs, api: ApiServices, *, origins: Mapp
         parts=well,
         has_setup_token=first_admin.has_token,
     )
+    rules = parts.settings.console
     sessions = ConsoleSessions(
         parts.db,
         ConsoleStore(parts.db),
@@ -51,6 +52,7 @@ def desk_services(parts: Parts, verbs: Verbs, api: ApiServices, *, origins: Mapp
         sign_in=parts.sign_in,
         clock=parts.clock,
         dice=parts.dice,
+        times=ConsoleTimes(rules.idle_s, rules.absolute_s, rules.proof_s),
     )
 
     async def settings() -> Sequence[tuple[str, Any, str]]:

@@ -10,6 +10,7 @@ from daemon.kernel.errors import Unavailable
 from daemon.web.api.services import ApiServices, CardServices, Health
 from daemon.workflows.accounts import Accounts
 from daemon.workflows.cancel import Cancel
+from daemon.workflows.decide import Decide
 from daemon.workflows.jobs import Jobs
 from daemon.workflows.printer_desk import PrinterDesk
 from daemon.workflows.terminal_desk import TerminalDesk
@@ -73,6 +74,7 @@ def api_services(
         cards=_cards(parts.cards),
         personal_urls=settings.server.personal_urls,
         release=verbs.release if verbs is not None else None,
+        decide=Decide(house, verbs.settle) if verbs is not None else None,
         health=health,
         metrics=metrics,
         status=status,

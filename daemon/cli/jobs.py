@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from daemon.cli.answer import answer, path
 from daemon.cli.command import Command, Context, argument
 from daemon.cli.listing import show_list
-from daemon.cli.output import fields, say
+from daemon.cli.output import amount_text, fields, say
 
 STATES = ("pending", "pending-held", "processing", "processing-stopped", "canceled", "aborted", "completed")
 LABELS = {
@@ -58,6 +59,25 @@ def release(context: Context) -> int:
     )
 
 
+def decide(context: Context) -> int:
+    options = context.options
+    body = {"printed": options.printed, "preview": options.dry_run}
+    return answer(
+        context,
+        lambda api: api.post(path("jobs", options.id, "decide"), body),
+        lambda found: say(_decided(found)),
+        needs_daemon=True,
+    )
+
+
+def _decided(found: dict[str, Any]) -> str:
+    told = found["decided"]
+    charged = " + ".join(amount_text(one) for one in told["charged"]) or "nothing"
+    back = " + ".join(amount_text(one) for one in told["given_back"]) or "nothing"
+    begin = f"With {told['printed']} impressions" if told["preview"] else f"Job {found['job_id']} is {found['state']}"
+    return f"{begin}: {charged} charged, {back} given back."
+
+
 _ID = argument("id", metavar="ID", help="the job's id, or its number as print clients show it")
 
 COMMANDS = (
@@ -76,6 +96,17 @@ COMMANDS = (
         cancel,
         ("holdfast job cancel ID",),
         (_ID,),
+    ),
+    Command(
+        ("job", "decide"),
+        "Say how much of an uncertain job came out: that is charged, the rest given back; 0 lets it wait again.",
+        decide,
+        ("holdfast job decide ID --printed 3 --dry-run", "holdfast job decide ID --printed 0"),
+        (
+            _ID,
+            argument("--printed", required=True, type=int, metavar="N", help="impressions that came out, 0 for none"),
+            argument("--dry-run", action="store_true", help="say what would follow and change nothing"),
+        ),
     ),
     Command(
         ("job", "release"),

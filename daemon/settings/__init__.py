@@ -17,6 +17,7 @@ from daemon.kernel.errors import BadInput
 from daemon.kernel.money import parse_amount, unit_of
 from daemon.settings.build import Builder
 from daemon.settings.cards import CardReader, Cards
+from daemon.settings.console import Console
 from daemon.settings.house import (
     Analysis,
     Kiosk,
@@ -40,8 +41,8 @@ DEFAULT_QUEUE = "findme"
 EVERY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104  -- compared with, not bound to
 
 __all__ = [
-    "CONFIG_NAME", "DEFAULT_QUEUE", "Analysis", "CardReader", "Cards", "DnsSd", "Kiosk", "Loaded", "Log", "Mail",
-    "Metrics", "Origin", "People", "Pot", "Printers", "Problem", "Profile", "Queue", "Release", "SecretMissing",
+    "CONFIG_NAME", "DEFAULT_QUEUE", "Analysis", "CardReader", "Cards", "Console", "DnsSd", "Kiosk", "Loaded", "Log",
+    "Mail", "Metrics", "Origin", "People", "Pot", "Printers", "Problem", "Profile", "Queue", "Release", "SecretMissing",
     "Server", "Settings", "SignIn", "Spool", "Tariffs", "Term", "load", "load_with_origins", "read_secret",
 ]  # fmt: skip
 
@@ -61,6 +62,7 @@ class Settings:
     tariffs: Tariffs = section(Tariffs, "What a page costs.")
     people: People = section(People, "How people come to exist.")
     sign_in: SignIn = section(SignIn, "Passwords, sessions and what happens after wrong ones.")
+    console: Console = section(Console, "Sessions in a browser.")
     cards: Cards = section(Cards, "What a card opens, how its number is read, and who may link one.")
     kiosk: Kiosk = section(Kiosk, "What terminals are told.")
     spool: Spool = section(Spool, "Held documents.")

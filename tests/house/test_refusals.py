@@ -32,7 +32,7 @@ NEVER_AT_A_TERMINAL = {
         "card-expiry-past", "card-not-found",
         "locator-taken", "name-taken", "no-mail-address", "password-refused", "pin-refused", "pin-taken",
         "pins-exhausted", "pot-unknown", "profile-unknown", "reason-needed", "bad-count", "job-not-uncertain", "setup-done",
-        "last-admin",
+        "last-admin", "card-needed", "token-unknown",
         "role-unknown", "tariff-unknown", "unchanged", "user-unknown", "terminal-not-found", "hours-unreadable", "feed-closed",
     },
     "print clients": {

@@ -297,16 +297,19 @@ async def test_what_needs_somebody_is_listed_with_its_age(tmp_path):
         assert PASSWORD not in page.text
 
 
+async def _lobby(house):
+    """A terminal beside a printer."""
+    await house.office.register("hall", "ipp://127.0.0.1:1/ipp/print")
+    await house.parts.terminals.add("Lobby", printers=[Binding("hall", "")], policy="site", site="main", actor="test")
+    return (await house.parts.terminals.list())[0]
+
+
 async def test_a_card_by_tap_and_by_hand(tmp_path):
     """An unknown card tapped at a terminal is offered and given; a typed one too; the number is nowhere; lost is blocked."""
     async with console_house(tmp_path) as house:
         visitor = await house.signed_in("ada", "admin")
         bert, eve = await house.person("bert"), await house.person("eve")
-        await house.office.register("hall", "ipp://127.0.0.1:1/ipp/print")
-        await house.parts.terminals.add(
-            "Lobby", printers=[Binding("hall", "")], policy="site", site="main", actor="test"
-        )
-        terminal = (await house.parts.terminals.list())[0]
+        terminal = await _lobby(house)
         target = f"/console/people/{bert.public_id}"
         with contextlib.suppress(SignInFailed):
             await house.parts.sign_in.by_card("0012345678", terminal=terminal)
@@ -329,17 +332,29 @@ async def test_a_card_by_tap_and_by_hand(tmp_path):
         other = await visitor.get(f"/console/people/{eve.public_id}")
         taken = await visitor.send(other, f"/console/people/{eve.public_id}/cards", raw="0099887766", tapped_at="")
         assert 'id="raw-problem"' in taken.text
+
+
+async def test_a_lost_card_is_blocked_by_whoever_may(tmp_path):
+    """By an operator or its owner at once and everywhere; another's card is nobody's; the number is in no page."""
+    async with console_house(tmp_path) as house:
+        visitor = await house.signed_in("olga", "operator")
+        admin = await house.signed_in("ada", "admin")
+        bert, eve = await house.person("bert"), await house.person("eve")
+        terminal = await _lobby(house)
+        target = f"/console/people/{bert.public_id}"
+        for raw, label in (("0012345678", "First"), ("0099887766", "Second")):
+            page = await admin.get(target)
+            await admin.send(page, f"{target}/cards", raw=raw, label=label, tapped_at="")
         cards = await house.parts.cards.desk.page(user="bert")
-        foreign = await visitor.post(
-            f"/console/people/{eve.public_id}/cards/{cards[0].public_id}/block", {"form_token": await visitor.token()}
-        )
+        path = f"cards/{cards[0].public_id}/block"
+        foreign = await visitor.post(f"/console/people/{eve.public_id}/{path}", {"form_token": await visitor.token()})
         assert foreign.status == 404
-        blocked = await visitor.send(typed, f"{target}/cards/{cards[0].public_id}/block")
+        blocked = await visitor.send(await visitor.get(target), f"{target}/{path}")
         assert "Blocked at every terminal" in blocked.words
         with contextlib.suppress(SignInFailed):
             await house.parts.sign_in.by_card("0012345678", terminal=terminal)
         assert "A blocked card was tapped" in (await visitor.get("/console")).words
-        for text in (blocked.text, (await visitor.get("/console/audit")).text):
+        for text in (blocked.text, (await admin.get("/console/audit")).text):
             assert "12345678" not in text
             assert "99887766" not in text
         own = house.visitor()
@@ -349,5 +364,5 @@ async def test_a_card_by_tap_and_by_hand(tmp_path):
         stranger = await own.post(f"/console/me/cards/{'b' * 26}/block", {"form_token": await own.token()})
         assert stranger.status == 404
         assert [actor for actor, _, _ in await house.audit("card.blocked")] == ["user:1", f"user:{bert.id}"]
-        removed = await visitor.send(await visitor.get(target), f"{target}/cards/{cards[0].public_id}/remove")
+        removed = await admin.send(await admin.get(target), f"{target}/cards/{cards[0].public_id}/remove")
         assert "It can be linked anew" in removed.words

@@ -43,6 +43,15 @@ class ReleaseBody(BaseModel):
     printer: str = Field(max_length=128)
 
 
+class Decision(BaseModel):
+    """What came out of an uncertain job, in impressions; with `preview` nothing is changed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    printed: int = Field(ge=0, le=1_000_000)
+    preview: bool = False
+
+
 async def _shown(services: Services, jobs: list[Job]) -> list[dict[str, Any]]:
     names = await services.printers.names() if any(job.printer_id for job in jobs) else {}
     return [shapes.job(job, printer=names.get(job.printer_id or 0, "")) for job in jobs]
@@ -108,3 +117,24 @@ async def release_job(
     )
     result = await services.release.release(request)
     return {"release_id": result.release_id, "items": list(result.items), "total": result.total}
+
+
+@router.post("/{job_id}/decide")
+async def decide_job(services: Services, actor: Controls, job_id: str, body: Decision) -> dict[str, Any]:
+    """Say how much of an uncertain job came out: that is charged, the rest given back; 0 lets it wait again."""
+    if services.decide is None:
+        raise Unavailable("only the running daemon can decide", code="daemon-not-running")
+    job = await _find(services, job_id)
+    weighed = await services.decide.preview(job, body.printed)
+    if not body.preview:
+        await services.decide.decide(job, body.printed, actor=actor.name)
+    shown = (await _shown(services, [await _find(services, job_id)]))[0]
+    return {
+        **shown,
+        "decided": {
+            "printed": body.printed,
+            "preview": body.preview,
+            "charged": [amount.to_json() for amount in weighed.charged],
+            "given_back": [amount.to_json() for amount in weighed.given_back],
+        },
+    }

@@ -15,6 +15,7 @@ from daemon.workflows.card_enrolment import CardEnrolment
 from daemon.workflows.card_import import CardImport
 from daemon.workflows.card_keys import CardKeys
 from daemon.workflows.card_survey import CardSurvey
+from daemon.workflows.decide import Decide
 from daemon.workflows.jobs import Jobs
 from daemon.workflows.people import PeopleDesk
 from daemon.workflows.printer_desk import PrinterDesk
@@ -46,7 +47,8 @@ class ApiServices:
     """Everything behind /api/v1.
 
     `personal_urls` gives the printer addresses of a secret personal path.
-    `release` is None in a process that is not the daemon: nothing could deliver. `metrics` renders Prometheus text.
+    `release` and `decide` are None in a process that is not the daemon: nothing could deliver.
+    `metrics` renders Prometheus text.
     """
 
     clock: Clock
@@ -59,6 +61,7 @@ class ApiServices:
     tokens: Tokens
     cards: CardServices
     release: Release | None
+    decide: Decide | None
     personal_urls: Callable[[str], dict[str, str]]
     health: Callable[[], Awaitable[Health]]
     metrics: Callable[[], Awaitable[bytes]] | None = None

@@ -8,12 +8,12 @@ neither fill a mailbox nor try more than a few of a hundred million codes. Wrong
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
 
 from daemon.auth import pins
+from daemon.auth.code_store import CodeRow, CodeStore
 from daemon.auth.identity import SignInPaused
 from daemon.auth.tap_gate import Bucket
 from daemon.db.unit import Unit
@@ -46,21 +46,6 @@ ASK_GAP_S = 30
 TERMINALS_MAX = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class CodeRow:
-    """A person's last code."""
-
-    terminal_id: int
-    hash: bytes
-    key_id: str
-    asked_at_us: int
-    asked: int
-    since_us: int
-    expires_at_us: int
-    failures: int
-    used_at_us: int | None
-
-
 class MailedCodes:
     """Makes, mails and checks codes; `daemon.auth.service.SignIn.by_code` signs in with them."""
 
@@ -76,6 +61,7 @@ class MailedCodes:
         dice: Dice,
     ) -> None:
         self._db = db
+        self._store = CodeStore(db)
         self._people = people
         self._ring = ring
         self._mailer = mailer
@@ -100,7 +86,7 @@ class MailedCodes:
         self._take(terminal.id, now)
         until = now + CODE_S * US_PER_S
         subject = await self._people.by_pin(pin[: pins.LENGTH_MAX + 1])
-        row = await self._row(subject.id if subject else 0)
+        row = await self._store.of(subject.id if subject else 0)
         unit = Unit()
         self._people.add_failure(
             unit,
@@ -118,7 +104,7 @@ class MailedCodes:
 
     async def fits(self, subject: Subject | None, code: str, *, terminal: Terminal) -> bool:
         """Whether this is the person's code, here and now; the same work for whoever it is."""
-        row = await self._row(subject.id if subject else 0)
+        row = await self._store.of(subject.id if subject else 0)
         person_id = subject.id if subject else 0
         key = self._ring.current if row is None else self._ring.by_id(row.key_id)
         wanted = _hash(key.secret, person_id, terminal.id, code)
@@ -134,19 +120,11 @@ class MailedCodes:
 
     def use(self, unit: Unit, subject: Subject) -> None:
         """Append that the code is used up; refused as `sign-in-failed` when it was used or missed too often."""
-        unit.add(
-            """UPDATE sign_in_code SET used_at_us=:now
-                WHERE person_id=:person AND used_at_us IS NULL AND failures<:most AND expires_at_us>:now""",
-            rows=1,
-            refusal="sign-in-failed",
-            now=self._clock.now_us(),
-            person=subject.id,
-            most=TRIES_MAX,
-        )
+        self._store.use(unit, subject.id, now_us=self._clock.now_us(), tries_max=TRIES_MAX)
 
     def missed(self, unit: Unit, subject: Subject) -> None:
         """Append a wrong try."""
-        unit.add("UPDATE sign_in_code SET failures=failures+1 WHERE person_id=:person", person=subject.id)
+        self._store.missed(unit, subject.id)
 
     # ----- inside -----
     def _may_have_one(self, subject: Subject, row: CodeRow | None, now: int) -> bool:
@@ -163,22 +141,18 @@ class MailedCodes:
         code = f"{int.from_bytes(self._dice.token(8)) % 10**CODE_DIGITS:0{CODE_DIGITS}d}"
         key = self._ring.current
         goes_on = row is not None and now - row.since_us < HOUR_US
-        unit.add(
-            """INSERT INTO sign_in_code(person_id, terminal_id, hash, key_id, asked_at_us, asked, since_us,
-                                        expires_at_us)
-               VALUES(:person, :terminal, :hash, :key, :now, :asked, :since, :until)
-               ON CONFLICT(person_id) DO UPDATE SET terminal_id=excluded.terminal_id, hash=excluded.hash,
-                 key_id=excluded.key_id, asked_at_us=excluded.asked_at_us, asked=excluded.asked,
-                 since_us=excluded.since_us, expires_at_us=excluded.expires_at_us, failures=0, used_at_us=NULL""",
-            person=subject.id,
-            terminal=terminal.id,
+        made = CodeRow(
+            terminal_id=terminal.id,
             hash=_hash(key.secret, subject.id, terminal.id, code),
-            key=key.key_id,
-            now=now,
+            key_id=key.key_id,
+            asked_at_us=now,
             asked=row.asked + 1 if row is not None and goes_on else 1,
-            since=row.since_us if row is not None and goes_on else now,
-            until=until,
+            since_us=row.since_us if row is not None and goes_on else now,
+            expires_at_us=until,
+            failures=0,
+            used_at_us=None,
         )
+        self._store.put(unit, subject.id, made)
         facts = {"code": code, "where": terminal.name, "expires_at_us": until}
         self._mailer.notify(unit, "sign-in-code", subject, dedupe=f"code:{subject.public_id}:{now}", facts=facts)
         unit.audit(
@@ -188,14 +162,6 @@ class MailedCodes:
             detail={},
             at_us=now,
         )
-
-    async def _row(self, person_id: int) -> CodeRow | None:
-        row = await self._db.read_one(
-            """SELECT terminal_id, hash, key_id, asked_at_us, asked, since_us, expires_at_us, failures, used_at_us
-                 FROM sign_in_code WHERE person_id=:person""",
-            person=person_id,
-        )
-        return CodeRow(**row) if row else None
 
     def _bucket(self, terminal_id: int) -> Bucket:
         return self._asked.get(terminal_id) or Bucket(ASK_GAP_S * US_PER_S, ASKS_BURST)

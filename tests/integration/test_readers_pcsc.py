@@ -9,7 +9,7 @@ import sys
 import time
 
 from daemon.devices.readers.pcsc import PcscOptions, PcscReader, open_pcsc
-from daemon.devices.readers.reading import Read, ReaderState, ReaderStatus
+from daemon.devices.readers.reading import Hiccup, Missed, Read, ReaderState, ReaderStatus
 from tests.helpers.pcscd import Desk, inside, pcsc_room  # noqa: F401  -- a fixture
 from tests.helpers.vcard import ATR_CONTACT
 
@@ -27,7 +27,7 @@ sys.stdin.readline()
 SCardDisconnect(card, SCARD_LEAVE_CARD)
 print("let go", flush=True)
 """
-LOOP_LAG_S_MAX = 0.25
+LOOP_LAG_S_MAX = 0.8
 """How late the event loop may ever be while a reader hangs, on a busy machine; a frozen process is late by seconds."""
 CLOSE_S_MAX = 0.5
 
@@ -126,10 +126,9 @@ async def test_a_card_that_never_answers_stops_nobody(desk: Desk) -> None:
     """One reader hangs in its card: the person there is told, the other reader and the program go on."""
     await desk.watch()
     async with desk.tap("04a1b2c3", delay_s=20):
-        await asyncio.sleep(0.5)
         async with desk.tap("04d1d2d3", slot=1):
-            assert await desk.read() == "04D1D2D3"
-        assert await desk.missed() == "card-mute"
+            told = {repr(await desk.event()), repr(await desk.event())}
+        assert told == {repr(Read("desk", "04D1D2D3")), repr(Missed("desk", Hiccup.MUTE))}
     async with desk.tap("04a1b2c3"):
         assert await desk.read() == "04A1B2C3"
     assert desk.lag_s < LOOP_LAG_S_MAX

@@ -78,6 +78,14 @@ def test_no_line_breaks_anything(text: str) -> None:
         assert fault_of(call) in (Fault.MALFORMED, Fault.FORGED)
 
 
+def test_a_hello_says_who_and_shows_no_proof() -> None:
+    """Client, nonce and MAC are taken apart; the MAC is in no repr."""
+    line = hello(SESSION, client="front-desk.2", nonce="11" * 16)
+    first = hello_in(line)
+    assert (first.client, first.nonce, f"{first.mac}") == ("front-desk.2", "11" * 16, line[-64:])
+    assert line[-64:] not in repr(first)
+
+
 def test_lines_of_another_session_or_direction_are_forged() -> None:
     """A line proved with another session's key, or sent back as the other side's, does not fit."""
     other = session_key(KEY, challenge="01" * 16, client="desk", nonce="11" * 16)

@@ -491,6 +491,20 @@ async def test_away_and_back_are_told_once_and_kept(hall, tmp_path):
             ("terminal-away", True),
             ("reader-away", True),
         ]
+        unit = Unit()
+        unit.add(
+            "UPDATE terminal_outage SET ended_at_us=ended_at_us-:year WHERE reader=''", year=367 * 86_400 * US_PER_S
+        )
+        await hall.parts.db.commit(unit)
+        await watch.prune()
+        assert [one["kind"] for one in await hall.desk.outages("door")] == ["reader-away"]
+        clock.ahead_us += 300 * US_PER_S
+        await watch.look()
+        await hall.parts.terminals.revoke(door.public_id, actor="local:0")
+        before = len(await happened(hall, "terminal.back"))
+        await watch.look()
+        assert all(one["until"] for one in await hall.desk.outages(door.public_id))
+        assert len(await happened(hall, "terminal.back")) == before
 
 
 class _Ahead:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from daemon.auth.forgeries import NOBODY, REFUSALS_MAX, WINDOW_US, Forgeries
 from daemon.auth.outages import ITSELF, Graces, Outage, Sight, Verdict, is_away, judge
@@ -42,6 +44,36 @@ def test_a_heartbeat_is_believed_as_far_as_it_makes_sense():
         assert report_of(nonsense) == Report()
     many = report_of({"readers": [DESK | {"name": f"r{n}"} for n in range(100)]})
     assert len(many.readers or ()) == READERS_MAX
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(), inner, max_size=5),
+    max_leaves=20,
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["version", "readers", "screen", "other"]), JSON)
+    | st.fixed_dictionaries(
+        {
+            "readers": st.lists(st.dictionaries(st.sampled_from(["name", "kind", "state", "code", "model"]), JSON)),
+            "screen": st.dictionaries(st.sampled_from(["width", "height", "dpi"]), JSON),
+        }
+    )
+)
+def test_no_heartbeat_breaks_anything(body):
+    """Whatever a terminal says, what is kept can be read again, is bounded, and is the same when it is said twice."""
+    report = report_of(body)
+    kept = report.readers_after("[]", NOW)
+    assert len(readers_of(kept)) <= READERS_MAX
+    assert report.readers_after(kept, NOW + 1) == kept
+    screen = report.screen_after("{}")
+    assert set(json.loads(screen)) <= {"width", "height", "dpi"}
+    assert report.screen_after(screen) == screen
+    assert "NaN" not in screen
+    assert "Infinity" not in screen
+    assert len(kept) < READERS_MAX * 1000
 
 
 def test_texts_of_a_terminal_are_cut_and_cleaned():

@@ -37,51 +37,79 @@ async def test_a_lock_is_seen_understood_and_lifted(tmp_path):
         assert "mistypes the password" in (await operator.get("/console")).words
 
 
+async def _uncertain(house, person, name):
+    """A job of eight pages whose printer went away in the middle of it."""
+    printer = await house.office.buy_printer(name, page_ms=400)
+    job = await house.office.read(await house.office.submit(person, pages=8))
+    await house.office.release(person, [job], printer)
+    async with asyncio.timeout(20):
+        while not house.office.printers[name].jobs:
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.6)
+        await house.office.printers[name].close()
+        while not (await house.verbs.jobs.by_public(job.public_id)).is_uncertain:
+            await asyncio.sleep(0.05)
+    return job
+
+
 async def test_an_uncertain_job_is_decided_by_who_looked(tmp_path):
     """What follows is said before; the decided sides are charged, the rest given back; nothing printed: it waits again."""
     async with console_house(tmp_path, reads_documents=True, lost_after_s=0.5) as house:
         operator = await house.signed_in("olga", "operator")
         bert = await house.person("bert")
         for count in (3, 0):
-            printer = await house.office.buy_printer(f"hall-{count}", page_ms=400)
-            job = await house.office.read(await house.office.submit(bert, pages=8))
-            await house.office.release(bert, [job], printer)
-            async with asyncio.timeout(20):
-                while not house.office.printers[f"hall-{count}"].jobs:
-                    await asyncio.sleep(0.05)
-                await asyncio.sleep(0.6)
-                await house.office.printers[f"hall-{count}"].close()
-                while not (await house.verbs.jobs.by_public(job.public_id)).is_uncertain:
-                    await asyncio.sleep(0.05)
+            job = await _uncertain(house, bert, f"hall-{count}")
             page = await operator.get("/console")
             assert "Nobody knows whether a job of bert printed" in page.words
             address = f"/console/jobs/{job.public_id}/decide"
             assert f'href="{address}"' in page.text
             for wrong in ("9", "-1", "x", "1e3"):
                 answer = await operator.get(f"{address}?printed={wrong}")
-                assert answer.status == 422, wrong
-                assert "how many sides" in answer.words
+                assert (answer.status, "how many sides" in answer.words) == (422, True), wrong
             weighed = await operator.get(f"{address}?printed={count}")
-            assert "What follows" in weighed.words
-            if count:
-                assert "bert is charged 3 pages" in weighed.words
-                assert "5 pages of what was reserved is given back" in weighed.words
-            else:
-                assert "bert is charged nothing" in weighed.words
+            said = (
+                ("bert is charged 3 pages", "5 pages of what was reserved is given back")
+                if count
+                else ("bert is charged nothing",)
+            )
+            assert all(text in weighed.words for text in ("What follows", *said))
             before = (await house.parts.ledger.accounts(bert.id))[0]
             done = await operator.send(weighed, address, printed=str(count))
             assert done.status == 200
             fresh = await house.verbs.jobs.by_public(job.public_id)
             after = (await house.parts.ledger.accounts(bert.id))[0]
-            assert fresh.state == ("completed" if count else "pending-held")
-            assert fresh.is_uncertain is False
-            assert before.balance - after.balance == count
-            assert after.reserved == 0
+            assert (fresh.state, fresh.is_uncertain) == ("completed" if count else "pending-held", False)
+            assert (before.balance - after.balance, after.reserved) == (count, 0)
             again = await operator.post(address, {"form_token": await operator.token(), "printed": str(count)})
             assert (again.status, again.heading) == (409, "Something changed meanwhile")
-        assert [
-            (actor, json.loads(detail)["impressions"]) for actor, _, detail in await house.audit("job.decided")
-        ] == [("user:1", 3), ("user:1", 0)]
+        found = [(actor, json.loads(detail)["impressions"]) for actor, _, detail in await house.audit("job.decided")]
+        assert found == [("user:1", 3), ("user:1", 0)]
+
+
+async def test_the_api_decides_by_the_same_rule(tmp_path):
+    """A preview changes nothing, a decision once; the second is a conflict; without the permission neither."""
+    async with console_house(tmp_path, reads_documents=True, lost_after_s=0.5) as house:
+        bert = await house.person("bert")
+        job = await _uncertain(house, bert, "hall")
+        headers = {}
+        for role in ("read-only", "operator"):
+            made = await house.parts.tokens.create(role, role=role, actor="test")
+            headers[role] = {"Authorization": f"Bearer {made.token}"}
+        client, url = house.visitor().client, f"/api/v1/jobs/{job.public_id}/decide"
+        assert (await client.post(url, json={"printed": 2}, headers=headers["read-only"])).status_code == 403
+        for body, status in (({"printed": 9}, 400), ({"printed": -1}, 400), ({"printed": 2, "preview": True}, 200)):
+            assert (await client.post(url, json=body, headers=headers["operator"])).status_code == status, body
+        assert (await house.verbs.jobs.by_public(job.public_id)).is_uncertain
+        answer = (await client.post(url, json={"printed": 2}, headers=headers["operator"])).json()
+        assert answer["state"] == "completed"
+        assert answer["decided"]["charged"] == [{"unit": "pages", "amount": 2, "scale": 0}]
+        assert answer["decided"]["given_back"] == [{"unit": "pages", "amount": 6, "scale": 0}]
+        again = await client.post(url, json={"printed": 2}, headers=headers["operator"])
+        assert (again.status_code, again.json()["error"]["code"]) == (409, "job-not-uncertain")
+        assert (await house.parts.people.store.count(), (await house.audit("job.decided"))[0][0]) == (
+            1,
+            "token:operator",
+        )
 
 
 async def test_a_person_from_adding_to_switching_off(tmp_path):

@@ -38,6 +38,8 @@ def _facts(say: Speech, need: Need) -> dict[str, object]:
     facts: dict[str, object] = dict(need.facts) | {"subject": need.subject}
     if "credential" in facts:
         facts["credential"] = say(f"credential.{facts['credential']}")
+    if "code" in facts:
+        facts["code"] = say.some(f"reader-code.{facts['code']}", str(facts["code"]))
     if "reasons" in facts:
         facts["reasons"] = ", ".join(need.facts["reasons"]) or say("none")
     if "decide_at_us" in facts:

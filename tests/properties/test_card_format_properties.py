@@ -21,7 +21,7 @@ from daemon.auth.cards import CardUnreadable
 from daemon.kernel.errors import BadInput
 
 READ_S_MAX = 2.0
-"""No read may take longer; usual ones take some microseconds. Room for a busy machine."""
+"""Of the processor. No read may take longer; usual ones take some microseconds."""
 
 ARGUMENTS = {
     "dec2hex": st.sampled_from(["", ":4", ":7", ":40"]),
@@ -51,6 +51,7 @@ def run(pipeline: str, raw: str) -> str:
     return Pipeline.parse(pipeline).run(raw)
 
 
+@settings(deadline=None)
 @given(hex_bytes)
 def test_turning_round_twice_is_nothing(text):
     """`rev`, `bitrev`, `nibrev` and `invert` undo themselves, and keep every zero byte."""
@@ -58,6 +59,7 @@ def test_turning_round_twice_is_nothing(text):
         assert run(f"{step} | {step}", text) == text
 
 
+@settings(deadline=None)
 @given(hex_bytes)
 def test_hexadecimal_and_decimal_are_the_same_number(text):
     """To decimal and back to as many bytes is as before, for every length; to fewer is refused, never cut."""
@@ -68,6 +70,7 @@ def test_hexadecimal_and_decimal_are_the_same_number(text):
         assert Pipeline.parse(f"hex2dec | dec2hex:{size - 1}").trace(text).normalised is None
 
 
+@settings(deadline=None)
 @given(st.sampled_from([*LAYOUTS.values(), H10302]), st.data())
 def test_a_card_is_read_as_it_was_written(layout, data):
     """Any facility code and number of any layout, written with its parities, is read back; one wrong bit is refused."""
@@ -80,6 +83,7 @@ def test_a_card_is_read_as_it_was_written(layout, data):
     assert Pipeline.parse(step).trace(f"{bad:X}").normalised is None
 
 
+@settings(deadline=None)
 @given(st.integers(0, (1 << 64) - 1), st.integers(1, 64), st.data())
 def test_bits_are_those_of_the_number(value, width, data):
     """`bits` gives what slicing the binary text gives, or refuses a number that is wider."""
@@ -90,6 +94,7 @@ def test_bits_are_those_of_the_number(value, width, data):
     assert found == (str(int(text[start : start + length], 2)) if len(text) == width else None)
 
 
+@settings(deadline=None)
 @given(st.from_regex(r"[0-9]{1,19}", fullmatch=True), st.booleans())
 def test_a_stripe_is_read_and_its_check_matters(account, has_more):
     """The right check character is taken whichever it is, every other is refused; on both tracks."""
@@ -107,9 +112,9 @@ def test_a_stripe_is_read_and_its_check_matters(account, has_more):
 def test_no_read_crashes_a_pipeline(pipeline, raw):
     """Any text through any steps: a number of printable ASCII or a sentence, in bounded time, without the read in it."""
     parsed = Pipeline.parse(pipeline)
-    started = time.perf_counter()
+    started = time.process_time()
     trace = parsed.trace(raw)
-    assert time.perf_counter() - started < READ_S_MAX
+    assert time.process_time() - started < READ_S_MAX
     assert Pipeline.parse(parsed.text) == parsed
     if trace.normalised is None:
         assert trace.error

@@ -111,8 +111,8 @@ def test_cards_that_are_not_alike_are_left_alone():
 def test_a_house_of_ten_thousand_is_looked_through_quickly():
     """Ten thousand cards of five sites with the same numbers: two thousand groups, within seconds."""
     fclen = made("fclen")
-    started = time.perf_counter()
+    started = time.process_time()
     found = collisions((str(at), fclen, f"{at % 5 + 1:03d}{at // 5 + 1:05d}") for at in range(10_000))
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
     assert {one.likeness for one in found} == {Likeness.FACILITY}
     assert len(found) == 2_000

@@ -146,6 +146,7 @@ def test_a_format_that_fails_its_own_example_is_refused():
         ("pipeline = 'wiegand:26 | upper'\nfacilities = [1]\n", "facilities"),
         ("pipeline = 'wiegand:26'\nfacilities = [-1]\n", "facilities"),
         ("pipeline = 'hex'\nexamples = 1\n", "examples"),
+        ("pipeline = 'hex'\nexamples = [1]\n", "examples.0"),
         ("pipeline = 'hex'\n[[examples]]\nraw = '01'\nnormalised = '01'\nrefused = true\n", "examples.0.normalised"),
         ("pipeline = \n", ""),
         ("x = " + "[" * 3000, ""),
@@ -172,6 +173,7 @@ def test_a_format_has_a_usable_name(file):
         ("width = [8, 14]", "0102030405", False),
         ("pattern = '04.*'", "04020304", True),
         ("pattern = '04'", "04020304", False),
+        ("pattern = '(?:(?=.*X|.*Y|.*Z|.).)*'", "01" * 64, False),  # more work than is allowed: no match
         ("", "00000000", False),
         ("", "01" * 65, False),
         ("", "01" * 64, True),

@@ -17,7 +17,7 @@ PATTERNS = (
     "x(\\d{2,})y", "a{0}", "a{,2}", "a{x}", "(a*)+", "(a*)*b", "(?i)ABAB", "(?=.*b)a", "a(?!b)", "(?<=-)\\d",
     "(?<!\\d)\\d", "(foo)=(\\d+)", "=(\\d+)", "^.$", "$", "\\d+$", "\\Z", "\\A\\d", "[\\d.A-F]+", "\\x41\\u0031",
     "(?P<n>\\d)", "a|b|", "((a)b)+", "a??b", "\\W\\w\\s", ".{3}", "(a+)+$", "([a-z]+)*=", "\\.", "[.]", "[\\b]", "a{2}",
-    "(a{1,2}){2}", "(?:^)*a", "(?:(?=a)|b)*b", "\\S+", "\\D", "\\B1",
+    "(a{1,2}){2}", "(?:^)*a", "[^\\0-a]", "[^\\x61-\uffff]", "(?:(?=a)|b)*b", "\\S+", "\\D", "\\B1",
 )  # fmt: skip
 EMPTY_LOOPS = ("(a*)+", "(a*)*b")
 """What a group holds after a turn that took nothing is told differently by different engines."""
@@ -78,12 +78,12 @@ def test_what_is_not_offered_is_named(pattern, why):
 def test_no_pattern_takes_long(pattern):
     """What makes other engines backtrack for years is answered or refused within a second, at the longest read."""
     compiled = Pattern.compile(pattern)
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         compiled.search("a" * 511 + "!")
     except CardUnreadable as refused:
         assert "work" in refused.message
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0
     assert WORK_MAX <= 100_000
 
 

@@ -132,6 +132,7 @@ def test_what_is_written_back_is_read_the_same():
         ("fullre:a**", "'fullre' the pattern has two quantifiers after each other", None),
         ("javascript:card.js", "'javascript' runs no JavaScript", None),
         ("GLOBAL", "'GLOBAL' is PaperCut's word", None),
+        ("dec2hex:4|re:a", "stands beside a regular expression", None),
         ("hex2dec|re:a", "stands beside a regular expression", None),
         ("hex | | rev", "is empty", None),
         ("hex ||rev", "is empty", None),
@@ -169,6 +170,13 @@ def test_aliases_are_steps():
     """Each of PaperCut's names stands for a step."""
     assert set(ALIASES.values()) <= set(KINDS)
     assert not set(ALIASES) & set(KINDS)
+
+
+@pytest.mark.parametrize(("number", "facility"), [(65_536, 1), (-1, 1), (1, 256), (1, -1), (1, None)])
+def test_what_does_not_fit_a_card_is_not_written(number, facility):
+    """A number or facility code beyond its bits, or a missing one, is no card."""
+    with pytest.raises(ValueError, match="fit"):
+        LAYOUTS[26].encode(number, facility)
 
 
 def test_layouts_catch_every_single_wrong_bit():

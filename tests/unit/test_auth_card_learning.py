@@ -7,12 +7,12 @@ import time
 import pytest
 
 from daemon.auth.card_formats import Pipeline, parse_format
-from daemon.auth.card_formats.learning import Pair, learn
+from daemon.auth.card_formats.learning import PROPOSALS_MAX, Pair, learn
 from daemon.auth.card_formats.readings import Check, readings
 from daemon.auth.card_formats.writing import format_text, toml_string
 
-SEARCH_S_MAX = 15.0
-"""Far above what it takes (two seconds at worst) for the sake of busy machines."""
+SEARCH_S_MAX = 8.0
+"""Of the processor; far above what it takes, a second at worst."""
 
 
 @pytest.mark.parametrize(
@@ -41,10 +41,10 @@ SEARCH_S_MAX = 15.0
 )
 def test_the_best_proposal_is_the_usual_one(pairs, pipeline):
     """For pairs from real readers the first proposal is the pipeline somebody who knows would write."""
-    started = time.perf_counter()
+    started = time.process_time()
     learned = learn([Pair(raw, wanted) for raw, wanted in pairs])
     assert learned.proposals[0].pipeline.text == pipeline
-    assert time.perf_counter() - started < SEARCH_S_MAX
+    assert time.process_time() - started < SEARCH_S_MAX
 
 
 def test_every_proposal_gives_what_is_wanted():
@@ -66,7 +66,26 @@ def test_ambiguity_is_told_with_a_read_that_shows_it():
         first, second = (learned.proposals[place].pipeline for place in (one.first, one.second))
         assert first.trace(one.raw).normalised == one.first_gives
         assert second.trace(one.raw).normalised == one.second_gives
+        assert None not in (one.first_gives, one.second_gives)
         assert one.first_gives != one.second_gives
+
+
+def test_ways_that_give_one_number_are_one():
+    """Pipelines that differ only in what they refuse are no ambiguity: the strictest usual one stands for them."""
+    assert [one.pipeline.text for one in learn([Pair("946EBD28", "2490285352")]).proposals] == ["hex2dec"]
+
+
+def test_a_card_of_two_layouts_is_told():
+    """26 bits with few ones may be 34 bits: a card that would be another number decides."""
+    learned = learn([Pair("6C7CDB", "54-15981")])
+    assert [one.pipeline.text for one in learned.proposals] == ["wiegand:26", "wiegand:34"]
+    decided = learn([Pair("6C7CDB", "54-15981"), Pair("26E7CD8", "55-15980")])
+    assert [one.pipeline.text for one in decided.proposals] == ["wiegand:26"]
+
+
+def test_there_is_an_end_to_proposals():
+    """A read that fits in very many ways has the cheapest few told, not all."""
+    assert 3 < len(learn([Pair("0012001200120012", "12")]).proposals) <= PROPOSALS_MAX
 
 
 def test_another_pair_decides():
@@ -91,18 +110,21 @@ def test_another_pair_decides():
         [("946EBD28", "2490285352"), ("1C78F2BF", "477688512")],
         [("7" * 600, "7")],
         [("\udc80", "1")],
+        [("12é", "12é")],
+        [("F" * 512, "1234567")],
     ],
 )
 def test_where_nothing_fits_nothing_is_proposed(pairs):
     """No pair, an empty one, one that contradicts the others or no card at all: an empty answer, in time."""
-    started = time.perf_counter()
+    started = time.process_time()
     assert learn([Pair(raw, wanted) for raw, wanted in pairs]).proposals == ()
-    assert time.perf_counter() - started < SEARCH_S_MAX
+    assert time.process_time() - started < SEARCH_S_MAX
 
 
 def test_what_is_dropped_is_warned_of():
     """A proposal that gives up a part of the card says what may follow."""
     assert "two cards may get one number" in " ".join(learn([Pair("0801161DD6", "01161DD6")]).proposals[0].warnings)
+    assert "spreadsheet" in " ".join(learn([Pair("AEB3D6E5EDDD6D", "49174381509598573")]).proposals[0].warnings)
     assert "two sites" in " ".join(learn([Pair("6C7CDB", "15981")]).proposals[0].warnings)
 
 

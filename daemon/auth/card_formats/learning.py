@@ -12,20 +12,23 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from daemon.auth.card_formats import wiegand
 from daemon.auth.card_formats.moves import Texts, moves
 from daemon.auth.card_formats.pipeline import Pipeline
-from daemon.auth.card_formats.steps import TEXT_CHARS_MAX, clean
+from daemon.auth.card_formats.steps import HEX, TEXT_CHARS_MAX, clean
 
 PAIRS_MAX = 20
-STATES_MAX = 1000
+STATES_MAX = 800
 """Sets of texts looked at in one search: about two seconds at worst."""
 WAYS_MAX = 3
-"""Different chains kept for one set of texts."""
+"""Different chains kept for one set of texts on the way."""
+WAYS_AT_GOAL_MAX = 30
+"""And for the numbers wanted; many of them do the same on every read."""
 DEPTH_MAX = 5
 PROPOSALS_MAX = 8
 COST_MAX = 12
 """What is dearer fits by chance."""
-COST_BEYOND_BEST = 4
+COST_BEYOND_BEST = 2
 """How much dearer than the best a proposal may be to be worth telling."""
 PROBES_MAX = 60
 _NEVER_IN_A_NUMBER = frozenset(" ,.:/")
@@ -92,14 +95,17 @@ def learn(pairs: Sequence[Pair]) -> Learned:
 
 
 def _proposals(pairs: Sequence[Pair], goals: set[Texts], probes: list[str]) -> list[tuple[Proposal, Outcomes]]:
-    """What the search finds, each with what it makes of the probes; those that do the same are told once."""
+    """What the search finds, each with what it makes of the probes.
+
+    Ways that give the same number wherever both take a read are one: the cheapest stands for them.
+    """
     kept: list[tuple[Proposal, Outcomes]] = []
     for cost, steps, gives in _search(tuple(pair.raw for pair in pairs), goals):
         pipeline = Pipeline.parse(" | ".join(steps) or "fullre:.+")
         made = tuple(pipeline.trace(probe).normalised for probe in probes)
         if any(pipeline.trace(pair.raw).normalised != given for pair, given in zip(pairs, gives, strict=True)):
             continue
-        if all(made != before for _, before in kept):
+        if all(_conflict(before, made) is not None for _, before in kept):
             kept.append((Proposal(pipeline, gives, _reason(pipeline, pairs), _warnings(pipeline, gives), cost), made))
         if len(kept) == PROPOSALS_MAX:
             break
@@ -125,27 +131,27 @@ def _goals(pairs: Sequence[Pair]) -> Iterator[set[Texts]]:
 
 def _search(raws: Texts, goals: set[Texts]) -> Iterator[tuple[int, tuple[str, ...], Texts]]:
     """(cost, steps, results), cheapest first; ends with the search's limits or when only much dearer ways are left."""
-    queue: list[tuple[int, int, int, tuple[str, ...], Texts]] = [(0, 0, 0, (), raws)]
+    queue: list[tuple[int, int, tuple[str, ...], Texts, tuple[Texts, ...]]] = [(0, 0, (), raws, ())]
     ways: dict[Texts, int] = {}
     best: int | None = None
     order = 0
     while queue and len(ways) < STATES_MAX:
-        cost, depth, _, steps, texts = heapq.heappop(queue)
-        if cost > (COST_MAX if best is None else best + COST_BEYOND_BEST):
-            return
-        if ways.get(texts, 0) >= WAYS_MAX:
+        cost, _, steps, texts, before = heapq.heappop(queue)
+        if ways.get(texts, 0) >= (WAYS_AT_GOAL_MAX if texts in goals else WAYS_MAX):
             continue
         ways[texts] = ways.get(texts, 0) + 1
         if texts in goals:
             best = cost if best is None else best
             yield cost, steps, texts
             continue
-        if depth == DEPTH_MAX:
+        if len(before) == DEPTH_MAX:
             continue
+        dearest = COST_MAX if best is None else best + COST_BEYOND_BEST
         for move, price, results in moves(texts, goals):
-            if results != texts and not _is_there_and_back(steps, move):
+            is_new = results != texts and results not in before and not _is_there_and_back(steps, move)
+            if is_new and cost + price <= dearest:
                 order += 1
-                heapq.heappush(queue, (cost + price, depth + 1, order, (*steps, *move), results))
+                heapq.heappush(queue, (cost + price, order, (*steps, *move), results, (*before, texts)))
 
 
 def _is_there_and_back(steps: tuple[str, ...], move: tuple[str, ...]) -> bool:
@@ -186,9 +192,10 @@ def _warnings(pipeline: Pipeline, gives: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _probes(raws: tuple[str, ...]) -> list[str]:
-    """Reads like those given: other digits here and there, zeros in front, one character less or more."""
+    """Reads like those given: other cards of the layout, other digits here and there, a character less or more."""
     probes: dict[str, None] = dict.fromkeys(raws)
     for raw in raws:
+        probes.update(dict.fromkeys(_other_cards(raw)))
         places = {at for at in (0, 1, len(raw) // 3, len(raw) // 2, len(raw) - 2, len(raw) - 1) if 0 <= at < len(raw)}
         for at in sorted(places):
             for other in "05" if raw[at].isdigit() else "AE" if raw[at].upper() in "ABCDEF" else "":
@@ -199,10 +206,36 @@ def _probes(raws: tuple[str, ...]) -> list[str]:
     return list(probes)[:PROBES_MAX]
 
 
+def _other_cards(raw: str) -> Iterator[str]:
+    """Where a read is a card of a layout, parity and all: cards with other numbers, written as this one is."""
+    digits = clean(raw)
+    if not digits or not HEX.issuperset(digits):
+        return
+    for layout in (*wiegand.LAYOUTS.values(), wiegand.H10302):
+        if not (layout.fits(int(digits, 16)) and layout.is_parity_good(int(digits, 16))):
+            continue
+        facility, number = layout.decode(int(digits, 16))
+        for change in (1, 2, 0x8000, 0xFFFF):
+            other = None if facility is None or layout.facility is None else (facility ^ change) & layout.facility.top
+            text = f"{layout.encode((number ^ change) & layout.number.top, other):X}".zfill(len(digits))
+            if raw == digits:
+                yield text
+            elif len(text) == len(digits):
+                rest = iter(text)
+                yield "".join(next(rest) if one in HEX else one for one in raw)
+
+
+def _conflict(first: Outcomes, second: Outcomes) -> int | None:
+    """The place of a probe of which two ways make different numbers."""
+    for place, (one, other) in enumerate(zip(first, second, strict=True)):
+        if one is not None and other is not None and one != other:
+            return place
+    return None
+
+
 def _differences(probes: list[str], made: list[Outcomes]) -> Iterator[Difference]:
-    """For each proposal after the first, a read on which it and the first differ; best one both of them take."""
+    """For each proposal after the first, a read of which it and the first make different numbers."""
     for place in range(1, len(made)):
-        apart = [at for at in range(len(probes)) if made[0][at] != made[place][at]]
-        if apart:
-            at = min(apart, key=lambda one: (made[0][one] is None) + (made[place][one] is None))
-            yield Difference(0, place, probes[at], made[0][at], made[place][at])
+        at = _conflict(made[0], made[place])
+        assert at is not None  # that is why it is a proposal of its own
+        yield Difference(0, place, probes[at], made[0][at], made[place][at])

@@ -153,8 +153,6 @@ def _windows(values: tuple[int, ...], wanted: tuple[int, ...], *, least_width: i
             for length in range(need, most - trailing + 1)
             if all(value >> trailing & ((1 << length) - 1) == one for value, one in both)
         ]
-        if fit:
-            usual = [length for length in fit if length in _FIELD_BITS]
-            length = usual[0] if usual else fit[-1]
-            width = least_width or next(bits for bits in _CARD_BITS if bits >= max(most, length + trailing))
-            yield f"bits:{width}:{width - trailing - length}:{length}"
+        length = next((one for one in fit if one in _FIELD_BITS), fit[-1])
+        width = least_width or next(bits for bits in _CARD_BITS if bits >= max(most, length + trailing))
+        yield f"bits:{width}:{width - trailing - length}:{length}"

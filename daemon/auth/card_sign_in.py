@@ -154,7 +154,6 @@ class CardSignIn:
         now = self._clock.now_us()
         self._store.used(unit, card_id=ticket.card_id, at_us=now)
         self._store.proven(unit, card_id=ticket.card_id, terminal_id=terminal_id, day=self.rules.day(now))
-        self.taps_total["card+password"] += 1
         return self._sessions.open(
             unit, subject, terminal_id=terminal_id, method="card+password", card_id=ticket.card_id
         )

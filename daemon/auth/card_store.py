@@ -190,13 +190,7 @@ class CardStore:
         Refused as `card-limit-reached` when the person has `most` that work, as `card-taken` when somebody has it,
         under whichever key (`hashes`). Both are decided inside the write: two people at once cannot both get it.
         """
-        unit.require(
-            f"SELECT 1 WHERE (SELECT count(*) FROM card WHERE person_id=:person AND {_WORKS})<:most",
-            refusal="card-limit-reached",
-            person=new.person_id,
-            now=new.at_us,
-            most=most,
-        )
+        self.require_room(unit, person_id=new.person_id, now_us=new.at_us, most=most)
         unit.require(
             f"SELECT 1 WHERE NOT EXISTS(SELECT 1 FROM card WHERE hash IN ({_names(hashes)}))",
             refusal="card-taken",
@@ -218,6 +212,16 @@ class CardStore:
             by=new.created_by,
             at=new.at_us,
             expires=new.expires_at_us,
+        )
+
+    def require_room(self, unit: Unit, *, person_id: int, now_us: int, most: int) -> None:
+        """Append the condition that fewer than `most` cards of the person work; else `card-limit-reached`."""
+        unit.require(
+            f"SELECT 1 WHERE (SELECT count(*) FROM card WHERE person_id=:person AND {_WORKS})<:most",
+            refusal="card-limit-reached",
+            person=person_id,
+            now=now_us,
+            most=most,
         )
 
     def used(self, unit: Unit, *, card_id: int, at_us: int) -> None:

@@ -156,7 +156,9 @@ class SignIn:
             assert opened is not None
             return self.cards.prove(unit, subject, opened, terminal_id=terminal.id)
 
-        return await self._prove(find, secret, via=via, finish=finish)
+        signed = await self._prove(find, secret, via=via, finish=finish)
+        self.cards.taps_total["card+password"] += 1
+        return signed
 
     async def step_up(self, session: Session, secret: str, *, terminal: Terminal) -> SignedIn:
         """The password in a session that a card alone opened: a full session takes its place.

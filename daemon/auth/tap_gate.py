@@ -25,6 +25,8 @@ GARBAGE_BURST = 10
 """Unreadable reads: beyond this many at once and one a minute, operators hear that a reader or its format is wrong."""
 ALERT_GAP_S = 600
 """One alert of a kind and terminal in this time."""
+ALERTS_KEPT_MAX = 100
+"""Alerts of one terminal remembered at once."""
 TERMINALS_MAX = 10_000
 """Terminals remembered at once; the longest silent is forgotten first."""
 
@@ -99,9 +101,13 @@ class TapGate:
 
     def _is_news(self, at: _Terminal, what: str, now_us: int) -> bool:
         told = at.alerted_us = at.alerted_us or {}
-        if what in told and now_us - told[what] < ALERT_GAP_S * US_PER_S:
+        last = told.pop(what, None)
+        if last is not None and now_us - last < ALERT_GAP_S * US_PER_S:
+            told[what] = last
             return False
         told[what] = now_us
+        while len(told) > ALERTS_KEPT_MAX:
+            del told[next(iter(told))]
         return True
 
     def _at(self, terminal_id: int) -> _Terminal:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from daemon.auth.card_rules import expiry_of
-from daemon.db.unit import Unit
+from daemon.auth.card_rules import CardLimitReached, expiry_of
+from daemon.db.unit import Unit, UnitRefused
 from daemon.kernel.clock import rfc3339
 from daemon.kernel.errors import NotFound
 from daemon.kernel.events import Event
@@ -104,7 +104,8 @@ class CardDesk:
         """Another label and end, as people write it (empty: it does not end); None leaves either.
 
         Raises:
-            CardUnknown: there is none; BadName, ExpiryUnreadable, CardExpiryPast: not as typed.
+            CardUnknown: there is none; BadName, ExpiryUnreadable, CardExpiryPast: not as typed; CardLimitReached: an
+                ended card would work again, and there are as many others by now.
         """
         card = await self.find(card_id)
         shown = card.label if label is None else card_label(label)
@@ -119,11 +120,13 @@ class CardDesk:
             return card
         now = self._clock.now_us()
         unit = Unit()
+        if card.state(now) == "expired":
+            self._require_room(unit, card, now)
         self.store.describe(unit, card, label=shown, expires_at_us=expires_at_us)
         detail: dict[str, object] = {"user_id": card.user_id, "expires_at": rfc3339(expires_at_us)}
         unit.event(Event("card.changed", card.public_id, card.person_id), now)
         unit.audit(actor=actor.name, action="card.changed", subject=card.public_id, detail=detail, at_us=now)
-        await self._db.commit(unit)
+        await self._commit(unit)
         return await self.find(card_id)
 
     async def block(self, card_id: str, *, actor: Actor) -> Card:
@@ -137,10 +140,15 @@ class CardDesk:
         return await self.find(card_id)
 
     async def unblock(self, card_id: str, *, actor: Actor) -> Card:
-        """Found again: it works as before, with the password at its next use."""
+        """Found again: it works as before, with the password at its next use.
+
+        Raises:
+            CardUnknown: there is none; CardLimitReached: the person has as many others by now.
+        """
         card = await self.find(card_id)
         if card.blocked_at_us is not None:
             unit, now = Unit(), self._clock.now_us()
+            self._require_room(unit, card, now)
             self.store.unblock(unit, card)
             await self._change(unit, card, "card.unblocked", actor=actor, at_us=now)
         return await self.find(card_id)
@@ -182,5 +190,21 @@ class CardDesk:
         if person is not None:
             facts = {"label": shown_as(card.label, card.public_id), "at_us": at_us}
             self._mailer.notify(unit, mail, person, dedupe=f"{mail}:{card.public_id}:{at_us}", facts=facts)
-        await self._db.commit(unit)
+        await self._commit(unit)
         log.info(action, card_id=card.public_id)
+
+    def _require_room(self, unit: Unit, card: Card, now: int) -> None:
+        """A card that begins to work again counts like a new one."""
+        most = self._cards.rules.per_person_max
+        self.store.require_room(unit, person_id=card.person_id, now_us=now, most=most)
+
+    async def _commit(self, unit: Unit) -> None:
+        try:
+            await self._db.commit(unit)
+        except UnitRefused as refused:
+            if refused.code == "card-limit-reached":
+                most = self._cards.rules.per_person_max
+                raise CardLimitReached(
+                    f"There are {most} cards already; one has to go first.", cards_max=most
+                ) from refused
+            raise

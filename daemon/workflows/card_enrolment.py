@@ -162,7 +162,7 @@ class CardEnrolment:
         ]
 
     async def enrol(self, person: Person, draft: CardDraft, *, by: str, how: str, where: str = "") -> Linked:
-        """Write a card for this person; `how` is desk, link or import.
+        """Write a card for this person; `how` is desk, link or import, `where` the terminal they did it at themselves.
 
         Raises:
             CardUnreadable, NotFound (format), BadName, CardExpiryPast, CardTaken, CardLimitReached: as `add`.
@@ -184,8 +184,11 @@ class CardEnrolment:
         detail: dict[str, object] = {"user_id": person.public_id, "format": new.format, "how": how}
         unit.event(Event("card.added", public_id, person.id), now)
         unit.audit(actor=by, action="card.added", subject=public_id, detail=detail, at_us=now)
-        facts = {"label": shown_as(new.label, public_id), "at_us": now, "where": where or by}
-        self._mailer.notify(unit, "card-added", person, dedupe=f"card-added:{public_id}", facts=facts)
+        facts: dict[str, object] = {"label": shown_as(new.label, public_id), "at_us": now}
+        if where:
+            self._mailer.notify(unit, "card-added", person, dedupe=f"card:{public_id}", facts=facts | {"where": where})
+        else:
+            self._mailer.notify(unit, "card-given", person, dedupe=f"card:{public_id}", facts=facts)
         try:
             await self._db.commit(unit)
         except UnitRefused as refused:

@@ -94,6 +94,10 @@ async def test_limits_hold_for_cards_that_work_also_for_two_at_the_same_instant(
         *(desk._local.post("/api/v1/cards", json={"user": "anna", "raw": f"2000000{n}"}) for n in range(4))
     )
     assert sorted(answer.status_code for answer in answers) == [201, 422, 422, 422]
+    unblock = f"/cards/{made[0]['card_id']}/unblock"
+    assert await desk.code("POST", unblock, status=422) == "card-limit-reached"
+    await desk.call("DELETE", f"/cards/{made[1]['card_id']}")
+    assert (await desk.call("POST", unblock))["state"] == "active"
 
 
 async def test_every_change_is_told_to_its_owner_audited_and_an_event(desk):
@@ -108,7 +112,7 @@ async def test_every_change_is_told_to_its_owner_audited_and_an_event(desk):
     assert (await desk.call("DELETE", f"/cards/{card}"))["state"] == "removed"
     assert await desk.code("GET", f"/cards/{card}", status=404) == "card-not-found"
     mails = [row["kind"] for row in await desk.parts.db.read("SELECT kind FROM mail ORDER BY id")]
-    assert mails == ["card-added", "card-blocked", "card-unblocked", "card-removed"]
+    assert mails == ["card-given", "card-blocked", "card-unblocked", "card-removed"]
     wanted = ["card.added", "card.changed", "card.changed", "card.blocked", "card.unblocked", "card.removed"]
     for sql in (
         "SELECT action AS what FROM audit WHERE subject=:id ORDER BY id",

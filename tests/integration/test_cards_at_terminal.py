@@ -201,8 +201,8 @@ async def test_a_lost_card_is_out_at_once_everywhere(hall, tmp_path):
         removed = await hall.parts.cards.desk.remove(card_id, actor=ADMIN)
         assert removed.public_id == card_id
         assert await _unknown(one)
-    assert [kind for kind in ("card-added", "card-unblocked", "card-removed") if await _mails(hall, kind)] == [
-        "card-added", "card-unblocked", "card-removed",
+    assert [kind for kind in ("card-given", "card-unblocked", "card-removed") if await _mails(hall, kind)] == [
+        "card-given", "card-unblocked", "card-removed",
     ]  # fmt: skip
 
 

@@ -314,7 +314,7 @@ async def test_a_thousand_taps_in_a_row(tmp_path) -> None:
 async def test_a_script_that_waits_stays_connected(tmp_path, monkeypatch) -> None:
     """Nothing to send for a while: pings keep the session; one grown too old is begun anew and nothing is lost."""
     monkeypatch.setattr(network_client, "PING_EVERY_S", 0.05)
-    monkeypatch.setattr(network_line, "IDLE_S", 0.5)
+    monkeypatch.setattr(network_line, "IDLE_S", 1.0)
     raws: asyncio.Queue[str | None] = asyncio.Queue()
     told: list[Fault | None] = []
     async with listening(tmp_path) as post:
@@ -322,11 +322,13 @@ async def test_a_script_that_waits_stays_connected(tmp_path, monkeypatch) -> Non
         sending = asyncio.create_task(
             network_client.send_all(post.address, post.key_file(), SystemClock(), next_raw=raws.get, tell=told.append)
         )
-        await asyncio.sleep(1)
+        await asyncio.sleep(1.5)
         await raws.put("04A1B2C3")
         assert await post.read() == "04A1B2C3"
         monkeypatch.setattr(network_line, "SESSION_S", 0.0)
-        await asyncio.sleep(0.3)
+        async with asyncio.timeout(WAIT_S):
+            while not post.reader.counts["expired"]:
+                await asyncio.sleep(0.02)
         monkeypatch.setattr(network_line, "SESSION_S", 60.0)
         await raws.put("04A1B2C4")
         assert await post.read() == "04A1B2C4"
@@ -397,6 +399,19 @@ async def test_a_taken_port_is_told_and_tried_again(tmp_path, monkeypatch) -> No
         assert (await asyncio.wait_for(anext(events), WAIT_S)).state is ReaderState.READY
     finally:
         await events.aclose()
+
+
+async def test_a_mistake_of_ours_is_heard(tmp_path, monkeypatch) -> None:
+    """An error nobody thought of ends the events with it, so that whoever listens starts the reader again, and may."""
+    reader = open_network(NetworkOptions(name="n", key_file=tmp_path / "none"), SystemClock())
+    for _ in range(2):
+        monkeypatch.setattr(network, "_read_keys", None)
+        with pytest.raises(TypeError):
+            await asyncio.wait_for(anext(reader.events()), WAIT_S)
+    monkeypatch.undo()
+    events = reader.events()
+    assert (await asyncio.wait_for(anext(events), WAIT_S)).code == "no-key-file"
+    await events.aclose()
 
 
 async def test_closing_ends_every_connection(tmp_path) -> None:

@@ -127,8 +127,9 @@ async def test_a_card_that_never_answers_stops_nobody(desk: Desk) -> None:
     await desk.watch()
     async with desk.tap("04a1b2c3", delay_s=20):
         async with desk.tap("04d1d2d3", slot=1):
-            told = {repr(await desk.event()), repr(await desk.event())}
-        assert told == {repr(Read("desk", "04D1D2D3")), repr(Missed("desk", Hiccup.MUTE))}
+            told = [await desk.event(), await desk.event()]
+        assert Read("desk", "04D1D2D3") in told
+        assert Missed("desk", Hiccup.MUTE) in told
     async with desk.tap("04a1b2c3"):
         assert await desk.read() == "04A1B2C3"
     assert desk.lag_s < LOOP_LAG_S_MAX

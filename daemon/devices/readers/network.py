@@ -78,7 +78,9 @@ class NetworkReader:
         self._clients: dict[str, Connection] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._challenges: deque[str] = deque(maxlen=CHALLENGES_REMEMBERED)
-        self._events: asyncio.Queue[ReaderEvent] = asyncio.Queue(READS_WAITING_MAX + STATUSES_WAITING_MAX)
+        self._events: asyncio.Queue[ReaderEvent | BaseException] = asyncio.Queue(
+            READS_WAITING_MAX + STATUSES_WAITING_MAX
+        )
         self._status: ReaderStatus | None = None
         self._alarm, self._alarm_until_s = "", 0.0
         self._logged_s: dict[str, float] = {}
@@ -94,12 +96,22 @@ class NetworkReader:
         """Everything, until cancelled; the first is the status."""
         self._events, self._status = asyncio.Queue(READS_WAITING_MAX + STATUSES_WAITING_MAX), None
         looking = asyncio.create_task(self._look(), name="network-reader")
+        looking.add_done_callback(self._looked)
         try:
             while True:
-                yield await self._events.get()
+                event = await self._events.get()
+                if isinstance(event, BaseException):
+                    raise event  # whoever listens starts the reader again
+                yield event
         finally:
             looking.cancel()
             await self._close()
+
+    def _looked(self, looking: asyncio.Task[None]) -> None:
+        """The listening has ended, which only a mistake of ours can bring about."""
+        error = None if looking.cancelled() else looking.exception()
+        if error is not None:
+            self._put(error)
 
     async def signal(self, *, is_good: bool) -> None:
         """Tell the client that sent the last read; it may beep or light."""
@@ -219,9 +231,12 @@ class NetworkReader:
         status = ReaderStatus(self.name, self.kind, state, code, model)
         if status != self._status:
             self._status = status
-            if self._events.full():
-                self._events.get_nowait()
-            self._events.put_nowait(status)
+            self._put(status)
+
+    def _put(self, event: ReaderEvent | BaseException) -> None:
+        if self._events.full():
+            self._events.get_nowait()
+        self._events.put_nowait(event)
 
     async def _close(self) -> None:
         server, self._server = self._server, None

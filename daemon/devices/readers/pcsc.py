@@ -97,6 +97,7 @@ class PcscReader:
         self._has_status = asyncio.Event()
         self._stopping = threading.Event()
         self._monitor: Monitor | None = None
+        self._use = 0
         self._scard: Any = None
         self._last_device = ""
         self._is_signalling = False
@@ -143,6 +144,7 @@ class PcscReader:
 
     def _start(self) -> None:
         """Begin anew, whatever an earlier use left behind."""
+        self._use += 1
         self._events = asyncio.Queue(EVENTS_MAX)
         self._slots, self._last_device = {}, ""
         self._has_status, self._stopping = asyncio.Event(), threading.Event()
@@ -154,7 +156,8 @@ class PcscReader:
             return
         loop = asyncio.get_running_loop()
         _AT_WORK.append(self)
-        self._monitor = Monitor(self._scard, tell=partial(_post, loop, self._take), is_wanted=self._is_wanted)
+        tell = partial(_post, loop, partial(self._take, self._use))
+        self._monitor = Monitor(self._scard, tell=tell, is_wanted=self._is_wanted)
         self._monitor.start()
 
     def _is_wanted(self, device: str) -> bool:
@@ -162,8 +165,10 @@ class PcscReader:
         fitting = [reader for reader in tuple(_AT_WORK) if is_match(reader.options.match, device)]
         return min(fitting, key=lambda reader: reader.number, default=None) is self
 
-    def _take(self, told: Told) -> None:
-        """One word of the monitor, in the loop."""
+    def _take(self, use: int, told: Told) -> None:
+        """One word of the monitor, in the loop; that of an earlier use is late and counts no more."""
+        if use != self._use or self._stopping.is_set():
+            return
         if isinstance(told, Up):
             for gone in self._slots.keys() - set(told.devices):
                 self._forget(gone)

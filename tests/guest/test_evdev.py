@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ctypes
 import errno
+import json
 import os
 import sys
 import time
@@ -307,6 +308,22 @@ async def test_lights_say_good_or_bad(typist):
             await asyncio.sleep(1.2)
             assert await keyboard.lights() == [(ecodes.LED_SCROLLL, 1), (ecodes.LED_SCROLLL, 0)] * blinks
     await keyboard.unplug()
+
+
+async def test_reader_list_tells_what_to_write(typist, keyboard):
+    """`holdfast reader list`: what types digits, with its numbers and the line for udev; buttons are no reader."""
+    buttons = await typist.plug_in(f"{NAME} Consumer Control", is_media=True)
+    asked = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "daemon", "reader", "list", "--json", stdout=asyncio.subprocess.PIPE
+    )
+    listed = json.loads((await asked.communicate())[0])
+    assert [one for one in listed["items"] if one["kind"] == "evdev"] == [
+        {
+            "kind": "evdev", "name": NAME, "model": NAME, "match": "0c27:3bfa", "links": [], "given": False,
+            "udev_line": 'SUBSYSTEM=="input", ENV{ID_VENDOR_ID}=="0c27", ENV{ID_MODEL_ID}=="3bfa", ENV{HOLDFAST_READER}="1"',
+        }
+    ]  # fmt: skip
+    await buttons.unplug()
 
 
 async def test_it_closes_at_once(keyboard):

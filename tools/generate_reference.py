@@ -69,6 +69,7 @@ SHAPES: Mapping[str, tuple[str, str]] = {
         "differences[proposals[] raw gives[]] previews[raw gives[]] written error[code message details[]]",
         "check: none, good, wrong; error is null, nothing-fits or ambiguous (exit 4); written is null or the file",
     ),
+    "card steps": ("items[step meaning] next", ""),
     "card formats": ("items[name pipeline namespace widths[] facilities[] description] next", ""),
     "terminal add": ("terminal_id name code expires_at daemon_url", "the code works once"),
     "terminal code": ("terminal_id name code expires_at daemon_url", "the code before is void"),
@@ -274,6 +275,7 @@ def ports_page() -> str:
         (IPPS_OFFSET, "ipps", "IPP over TLS", "server.bind"),
         (API_OFFSET, "https", "API, terminal channel, console", "server.bind"),
         (KIOSK_OFFSET, "http", "a terminal's touch screen", "loopback, always"),
+        (KIOSK_OFFSET + 1, "holdfast-reader", "a terminal's network reader, if it has one", "`listen`: 127.0.0.1:8634"),
         (SIMULATED_OFFSET, "ipp", "simulated printers, upwards", "loopback, demo only"),
     )
     lines = [

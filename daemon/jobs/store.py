@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from daemon.jobs.facts import DocumentFacts
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from daemon.db.database import Database
     from daemon.db.unit import Row, Unit
+    from daemon.jobs.draft import Draft
     from daemon.jobs.lifecycle import Step
     from daemon.jobs.spool import SpoolEntry
 
@@ -38,26 +38,9 @@ class Box(Protocol):
     def open(self, sealed: bytes) -> bytes: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A job about to be written for the first time."""
-
-    public_id: str
-    queue: str
-    person_id: int | None
-    claimed_name: str
-    title: str
-    host: str
-    step: Step
-    ticket: Ticket
-    account_ref: str
-    password_hash: str
-    claim_code: str | None
-    priority: int
-    hold_until: str
-    hold_until_us: int | None
-    created_at_us: int
-    held_until_us: int
+def id_of(answer: str) -> int:
+    """The job-id in the answer of a unit that was asked for it by `answer_id`."""
+    return int(json.loads(answer)["id"])
 
 
 def counts_to_json(counts: Counts) -> str:
@@ -119,6 +102,10 @@ class JobStore:
             unit.add(
                 "UPDATE person SET last_submitted_at_us=:at WHERE id=:id", at=draft.created_at_us, id=draft.person_id
             )
+
+    def answer_id(self, unit: Unit, draft: Draft) -> None:
+        """Have the unit answer with the new job's id (`id_of`)."""
+        unit.answer_with("SELECT id FROM job WHERE public_id=:id", id=draft.public_id)
 
     def attach(self, unit: Unit, public_id: str, entry: SpoolEntry, *, document_format: str) -> None:
         """Append the document of a job; a second document meets the primary key and refuses the unit."""

@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo
 
 from daemon.db.unit import Unit
 from daemon.jobs import job_code
+from daemon.jobs.draft import Draft, as_written
 from daemon.jobs.lifecycle import CannotHappen, Happening, advance, held_reasons
 from daemon.jobs.queues import HOLD_KEYWORDS, hold_until_us
-from daemon.jobs.store import Draft
+from daemon.jobs.store import id_of
 from daemon.kernel.clock import US_PER_S
 from daemon.kernel.errors import Busy, Forbidden, NotFound, Refusal
 from daemon.kernel.events import Event
@@ -140,11 +141,16 @@ class Submit:
             unit = Unit()
             self._house.jobs.insert(unit, draft, entry, document_format=document_format)
             unit.event(Event("job.held", draft.public_id, draft.person_id), draft.created_at_us)
-            await self._house.db.commit(unit)
+            self._house.jobs.answer_id(unit, draft)
+            outcome = await self._house.db.commit(unit)
         except Exception:  # not when canceled: the write may go on without us, and its job needs the document
             await self._house.spool.delete(entry)
             raise
-        return await self._done(draft.public_id)
+        self._arrived()
+        owner_name = owner.name if owner else draft.claimed_name
+        return as_written(
+            draft, id_of(outcome.answer), owner_name=owner_name, octets=entry.octets, document_format=document_format
+        )
 
     async def create(self, new: NewJob) -> Job:
         """A job that waits for its document (Create-Job)."""

@@ -42,3 +42,21 @@ async def test_the_account_a_client_names_goes_with_the_job_into_the_books(tmp_p
         assert [line["job"]["job_account_id"] for line in lines if line["job"]] == ["ACME-7"]
         about = [row for row in [one async for one in books.export()] if row["job"] == job.id]
         assert {row["job_account_id"] for row in about} == {"ACME-7"}
+
+
+async def test_what_a_submission_is_answered_with_is_what_was_written(tmp_path):
+    """The job a client is told of is made without asking the store again, and is the same in every field."""
+    async with office(tmp_path) as house:
+        anna = await house.hire("anna")
+        house._tasks[0].cancel()  # nobody reads it meanwhile
+        proven = Submitter(QUEUE, "Anna", anna.id, "127.0.0.1", is_authenticated=True)
+        claimed = Submitter(QUEUE, "somebody", None, "10.0.0.9")
+        rich = Ticket(
+            copies=2, sides="two-sided-long-edge", page_ranges=((1, 2),), finishings=(4,), media="iso_a4_210x297mm"
+        )
+        for new in (
+            NewJob(proven, "Plän", rich, account_ref="A", password=b"1234", hold_until="night", priority=70),
+            NewJob(claimed, "", Ticket()),
+        ):
+            made = await house.verbs.submit.print(new, _stream(numbered(2)), declared_format="application/pdf")
+            assert made == await house.verbs.jobs.by_public(made.public_id)

@@ -40,7 +40,7 @@ _USED = (1 << signing.WINDOW_BITS) - 1
 
 
 class TerminalRevoked(Refusal):
-    """The terminal was revoked; it must forget its key and show that."""
+    """The terminal was revoked, or its key replaced by another device's; it must forget its key and show that."""
 
     code = "revoked"
 
@@ -129,10 +129,12 @@ class Recognition:
         if terminal is None or terminal.public_key is None:
             await self.refuse("unknown", None)
             raise TerminalUnknown
-        if not _is_signed(head, body, terminal.public_key):
+        is_signed = _is_signed(head, body, terminal.public_key)
+        is_old = not is_signed and terminal.replaced_key is not None and _is_signed(head, body, terminal.replaced_key)
+        if not is_signed and not is_old:
             await self.refuse("signature", terminal)
             raise TerminalUnknown("the signature does not fit")
-        if terminal.revoked_at_us is not None:
+        if is_old or terminal.revoked_at_us is not None:
             self._forgeries.totals["revoked"] += 1
             raise TerminalRevoked("This terminal was revoked.")
         now = self._clock.now_us()

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from daemon.db.unit import Row, Unit
 
 _COLUMNS = """t.id, t.public_id, t.name, t.site, t.policy, t.public_key, t.counter, t.version, t.created_at_us,
-  t.enrolled_at_us, t.last_seen_us, t.revoked_at_us, t.paused_until_us, t.opening_hours, t.readers, t.screen"""
+  t.enrolled_at_us, t.last_seen_us, t.revoked_at_us, t.paused_until_us, t.opening_hours, t.readers, t.screen,
+  t.replaced_key"""
 LIST_MAX = 1000
 
 
@@ -21,7 +22,7 @@ class Terminal:
     """A device-side terminal. `counter` is the highest written down; times are microseconds UTC.
 
     `policy` may be `site` (see `terminal_rules.effective_policy`); `opening_hours` is empty where it never closes;
-    `readers` and `screen` are JSON as last heard.
+    `readers` and `screen` are JSON as last heard; `replaced_key` is the key before this one.
     """
 
     id: int
@@ -40,6 +41,7 @@ class Terminal:
     opening_hours: str = ""
     readers: str = "[]"
     screen: str = "{}"
+    replaced_key: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,8 +201,8 @@ class TerminalStore:
     def enrol(self, unit: Unit, *, terminal_id: int, public_key: bytes, version: str, at_us: int) -> None:
         """Append the terminal's key; its counter begins anew, its code is gone, and so is who stood there before."""
         unit.add(
-            """UPDATE terminal SET public_key=:key, counter=0, version=:version, enrolled_at_us=:at, last_seen_us=:at,
-                      readers='[]', screen='{}'
+            """UPDATE terminal SET replaced_key=public_key, public_key=:key, counter=0, version=:version,
+                      enrolled_at_us=:at, last_seen_us=:at, readers='[]', screen='{}'
                 WHERE id=:id AND revoked_at_us IS NULL""",
             rows=1,
             refusal="enrolment-failed",

@@ -1,9 +1,9 @@
 """What a restored database must not bring back: everything that was ended or withdrawn after the backup was made.
 
 Two parts. What is short-lived is ended in any case: sessions, mailed links, enrolment codes, mails not yet sent. What
-lasts (cards, API tokens, terminals, personal addresses, people, changed passwords) is compared with the database that
-is being replaced, where it can still be read: what is withdrawn or newer there stays so. Everything that lasts is
-named afterwards, because a backup alone cannot know what was withdrawn since.
+lasts (cards, API tokens, terminals and their keys, personal addresses, people, changed passwords) is compared with the
+database that is being replaced, where it can still be read: what is withdrawn or newer there stays so. Everything that
+lasts is named afterwards, because a backup alone cannot know what was withdrawn since.
 """
 
 from __future__ import annotations
@@ -41,6 +41,11 @@ _CARRY: Mapping[str, str] = {
           OR public_id IN (SELECT subject FROM replaced.audit WHERE action='card.removed'))""",
     "terminals": """UPDATE terminal SET revoked_at_us=:at WHERE revoked_at_us IS NULL
         AND public_id IN (SELECT public_id FROM replaced.terminal WHERE revoked_at_us IS NOT NULL)""",
+    "terminal_keys": """UPDATE terminal SET (public_key, counter, enrolled_at_us)=
+          (SELECT n.public_key, n.counter, n.enrolled_at_us FROM replaced.terminal n
+            WHERE n.public_id=terminal.public_id)
+        WHERE revoked_at_us IS NULL AND EXISTS(SELECT 1 FROM replaced.terminal n
+            WHERE n.public_id=terminal.public_id AND n.enrolled_at_us>coalesce(terminal.enrolled_at_us,0))""",
     "people": """UPDATE person SET is_active=0 WHERE is_active=1
         AND public_id IN (SELECT public_id FROM replaced.person WHERE is_active=0 OR removed_at_us IS NOT NULL)""",
     "passwords": """UPDATE credential SET (hash, key_id, is_disabled, changed_at_us)=
@@ -52,6 +57,11 @@ _CARRY: Mapping[str, str] = {
             WHERE p.id=credential.person_id AND n.kind=credential.kind
               AND (n.changed_at_us>credential.changed_at_us OR n.is_disabled>credential.is_disabled))""",
 }
+_COUNTERS = """UPDATE terminal SET counter=
+      (SELECT n.counter FROM replaced.terminal n WHERE n.public_id=terminal.public_id)
+    WHERE EXISTS(SELECT 1 FROM replaced.terminal n WHERE n.public_id=terminal.public_id
+        AND n.public_key=terminal.public_key AND n.counter>terminal.counter)"""
+"""What terminals signed since the backup stays used."""
 _LASTING: Mapping[str, str] = {
     "tokens": """SELECT name FROM api_token WHERE revoked_at_us IS NULL AND (expires_at_us IS NULL OR expires_at_us>:at)
         ORDER BY 1""",
@@ -112,6 +122,7 @@ def _carried(connection: sqlite3.Connection, replaced: Path, at_us: int) -> dict
         connection.execute("ATTACH ? AS replaced", (f"{replaced.resolve().as_uri()}?mode=ro",))
         connection.execute("BEGIN IMMEDIATE")
         found = {what: _count(connection, sql, {"at": at_us}) for what, sql in _CARRY.items()}
+        connection.execute(_COUNTERS)
         connection.execute("COMMIT")
     except sqlite3.DatabaseError:
         found = None

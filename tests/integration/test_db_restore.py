@@ -18,6 +18,8 @@ from tests.helpers.office import Office
 CARD, OTHER_CARD, REMOVED_CARD = "04A2B3C4D5E680", "04A2B3C4D5E681", "04A224B1C2D3FF"
 NEW_PASSWORD = "tall ships under canvas"
 NOW_US = 1_900_000_000_000_000
+NEW_KEY = b"k" * 32
+"""Of the device that was enrolled in place of another after the backup."""
 
 
 class Restored:
@@ -56,6 +58,7 @@ class Restored:
         await parts.cards.desk.remove(self.removed, actor=permissions.SYSTEM)
         with closing(sqlite3.connect(self.file)) as connection:
             connection.execute("UPDATE card SET blocked_at_us=1 WHERE person_id=?", (self.anna.id,))
+            connection.execute("UPDATE terminal SET public_key=?, counter=4711, enrolled_at_us=1", (NEW_KEY,))
             connection.commit()
 
     async def restore(self):
@@ -79,7 +82,7 @@ async def house(tmp_path):
 
 
 async def test_what_was_withdrawn_since_the_backup_stays_withdrawn(house):
-    """A revoked token, a blocked card, an old password, a switched off person and an open session do not come back."""
+    """A revoked token, a blocked card, a replaced key, an old password, a switched off person, an open session: gone for good."""
     await house.withdraw()
     found = await house.restore()
     parts = house.office.parts
@@ -94,7 +97,11 @@ async def test_what_was_withdrawn_since_the_backup_stays_withdrawn(house):
     for card in (CARD, OTHER_CARD, REMOVED_CARD):
         with pytest.raises(SignInFailed):
             await parts.sign_in.by_card(card, terminal=house.terminal)
-    assert found.withdrawn == {"tokens": 1, "addresses": 0, "cards": 2, "terminals": 0, "people": 1, "passwords": 1}
+    (terminal,) = await parts.terminals.list()
+    assert (terminal.public_key, terminal.counter) == (NEW_KEY, 4711)
+    assert found.withdrawn == {
+        "tokens": 1, "addresses": 0, "cards": 2, "terminals": 0, "terminal_keys": 1, "people": 1, "passwords": 1,
+    }  # fmt: skip
     assert (found.ended["sessions"], found.ended["links"], found.ended["terminal_codes"]) == (1, 1, 1)
     assert "gone" not in found.tokens
     assert "kept" in found.tokens

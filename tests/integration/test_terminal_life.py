@@ -138,7 +138,7 @@ async def test_a_spray_of_forgeries_is_told_once(hall, tmp_path):
 
 # ----- keys -----
 async def test_enrolling_anew_replaces_the_key_and_ends_what_was_open(hall, tmp_path):
-    """The old key's streams end as revoked, its requests are strangers', its session is over; the new key begins at one."""
+    """The old key's streams end as revoked, its requests are told so without alarm, its session is over; the new key begins at one."""
     await hall.hire("anna", pin="1001")
     async with hall.terminal(tmp_path, "door", hall.printer) as link:
         token = (await link.post("/session", SESSION))["session"]
@@ -155,7 +155,9 @@ async def test_enrolling_anew_replaces_the_key_and_ends_what_was_open(hall, tmp_
             await stream.until(lambda e: e.name == "revoked")
             await stream.ended()
         assert time.monotonic() - began < 2
-        await refused(link.post("/heartbeat", {}), "terminal-unknown", 401)
+        for _ in range(2 * REFUSALS_MAX):
+            await refused(link.post("/heartbeat", {}), "revoked", 401)
+        assert await happened(hall, "terminal.forged") == []
         assert await hall.parts.db.read("SELECT 1 FROM session WHERE ended_at_us IS NULL") == []
         unit = Unit()  # a request of the old key that was still under way writes its counter late
         hall.parts.terminal_store.seen(

@@ -42,6 +42,7 @@ ALTER TABLE terminal DROP COLUMN policy_1;
 ALTER TABLE terminal ADD COLUMN opening_hours TEXT NOT NULL DEFAULT '';   -- '' = always open
 ALTER TABLE terminal ADD COLUMN readers TEXT NOT NULL DEFAULT '[]';       -- JSON [{"name","kind","state","code"}] as last heard
 ALTER TABLE terminal ADD COLUMN screen TEXT NOT NULL DEFAULT '{}';        -- JSON {"width","height","dpi"} as last heard
+ALTER TABLE terminal ADD COLUMN replaced_key BLOB;  -- the key before this one: whoever still signs with it is told that it is over
 ALTER TABLE terminal_printer ADD COLUMN reader TEXT NOT NULL DEFAULT '';  -- a tap on this reader means this printer
 ALTER TABLE terminal_printer ADD COLUMN place INTEGER NOT NULL DEFAULT 0; -- the order they were named in
 UPDATE terminal_printer SET place=rowid;

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.auth.card_formats import CardFormat, Formats, Pipeline, Trace, parse_format
+from daemon.auth.card_formats.steps import KINDS
 from daemon.cli.command import OK, REFUSED, Command, Context, UsageError, argument
 from daemon.cli.output import error_shape, plain, say, say_error, say_json, table
 
@@ -27,11 +28,20 @@ def installed_formats(context: Context) -> Formats:
     """
     from daemon.checks import read_formats
 
+    return read_formats(formats_directory(context) or SHIPPED)
+
+
+def formats_directory(context: Context) -> Path | None:
+    """Where the installation meant keeps its formats; None when none is meant.
+
+    Raises:
+        BadInput: one is meant, and it is not there or its configuration is wrong.
+    """
     try:
-        path = context.config_path()
+        context.config_path()
     except UsageError:
-        return read_formats(SHIPPED)
-    return read_formats(context.settings().cards.formats_dir if path.is_file() else SHIPPED)
+        return None
+    return context.settings().cards.formats_dir
 
 
 def format_named(context: Context, name: str) -> CardFormat:
@@ -121,6 +131,17 @@ def listing(context: Context) -> int:
     return OK
 
 
+def steps(context: Context) -> int:
+    items = [{"step": kind.form, "meaning": kind.meaning} for kind in KINDS.values()]
+    if context.as_json:
+        say_json({"items": items, "next": None})
+    else:
+        width = max(len(kind.form) for kind in KINDS.values())
+        for kind in KINDS.values():
+            say(f"{kind.form.ljust(width)}  {kind.meaning}")
+    return OK
+
+
 COMMANDS = (
     Command(
         ("card", "try"),
@@ -130,6 +151,7 @@ COMMANDS = (
             "holdfast card try --pipeline 'hex | rev' 04:A1:B2:C3",
             "holdfast card try --pipeline 'ascii-enc|hex2dec' 3934364542443238 --json",
             "holdfast card try --format h10301 - < read.txt",
+            "holdfast card try --pipeline clean -- -12-34        # a read that begins with -",
         ),
         (
             argument("raw", metavar="RAW", help="what the reader sends; - reads a line of standard input"),
@@ -144,5 +166,11 @@ COMMANDS = (
         "List the card formats: the installation's, or those that come with Holdfast.",
         listing,
         ("holdfast card formats", "holdfast card formats --state DIR --json"),
+    ),
+    Command(
+        ("card", "steps"),
+        "List the steps a pipeline is made of.",
+        steps,
+        ("holdfast card steps",),
     ),
 )

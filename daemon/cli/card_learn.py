@@ -16,7 +16,7 @@ from daemon.auth.card_formats.file import is_name
 from daemon.auth.card_formats.learning import PAIRS_MAX, Learned, Pair, learn
 from daemon.auth.card_formats.readings import Check, Reading, readings
 from daemon.auth.card_formats.writing import format_text
-from daemon.cli.card_formats import installed_formats, read_line
+from daemon.cli.card_formats import formats_directory, installed_formats, read_line
 from daemon.cli.command import OK, REFUSED, Command, Context, UsageError, argument
 from daemon.cli.output import error_shape, note, plain, say, say_error, say_json, table
 
@@ -254,7 +254,7 @@ def _write(context: Context, session: Session) -> str:
     raws = [pair.raw for pair in session.pairs] or session.samples
     pairs = [Pair(raw, given) for raw, given in zip(raws, offer.gives, strict=True)]
     text = format_text(offer.pipeline, pairs, description=options.description, namespace=options.namespace)
-    target = _directory(context) / f"{options.write}.toml"
+    target = (formats_directory(context) or Path.cwd()) / f"{options.write}.toml"
     parse_format(text, str(target))  # its name, and that it reads its own examples as shown
     try:
         with target.open("x", encoding="utf-8") as file:
@@ -264,15 +264,6 @@ def _write(context: Context, session: Session) -> str:
     except OSError as wrong:
         raise UsageError(f"cannot write {target}: {wrong.strerror}") from wrong
     return str(target)
-
-
-def _directory(context: Context) -> Path:
-    """Where the installation meant keeps its formats; without one, here."""
-    try:
-        path = context.config_path()
-    except UsageError:
-        return Path.cwd()
-    return context.settings().cards.formats_dir if path.is_file() else Path.cwd()
 
 
 def _json(session: Session) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from daemon.auth.card_formats import parse_format
+from daemon.auth.card_formats.steps import KINDS
 from daemon.cli.main import main
 
 ROOT = Path(__file__).parents[2]
@@ -162,6 +164,21 @@ def test_formats_are_listed(shell, state):
     assert "hex | rev" in shell.run("card", "formats", "--state", str(state))[1]
 
 
+def test_an_installation_that_is_not_there_is_told(shell, tmp_path):
+    """A mistyped --state never falls back to the formats shipped, nor writes somewhere else."""
+    for words in (("card", "formats"), ("card", "try", "--format", "uid-hex", "00"), ("card", "learn", "--pair", "A", "A")):
+        assert "does not exist" in shell.json(*words, "--state", str(tmp_path / "typo"), code=2)["error"]["message"]
+
+
+def test_steps_are_listed(shell):
+    """Every step with its meaning, for whoever writes a pipeline."""
+    items = shell.json("card", "steps")["items"]
+    assert {re.split(r"[:\[]", one["step"])[0] for one in items} == set(KINDS)
+    code, out, _ = shell.run("card", "steps")
+    assert code == 0
+    assert len(out.splitlines()) == len(items)
+
+
 def test_an_installation_has_formats_and_checks_them(shell, state):
     """`init` installs them, `config check` reads them and tells every mistake with file, line and key."""
     found = shell.json("config", "check", "--state", str(state))
@@ -265,7 +282,7 @@ def test_learn_is_readable(shell):
     assert "no chain of known steps gives these numbers" in err
 
 
-@pytest.mark.parametrize("verb", ["try", "learn", "formats"])
+@pytest.mark.parametrize("verb", ["try", "learn", "formats", "steps"])
 def test_help_begins_with_examples(shell, verb):
     """Each command explains itself with something to copy."""
     with pytest.raises(SystemExit) as caught:

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from daemon.cli import demo_pdf, demo_send, demo_taps
+from daemon.cli import demo_house, demo_pdf, demo_send, demo_taps
 from daemon.cli.client import connected
 from daemon.cli.command import DIFFERENCE, OK, UsageError
 from daemon.cli.demo_house import Child, DemoHouse, Person, choose_base
@@ -85,6 +85,7 @@ async def _serve(house: DemoHouse, *, as_json: bool, is_temporary: bool) -> None
     note("Starting: daemon, two simulated printers, a terminal ...")
     is_new = await house.open()
     screen = await house.open_kiosk()
+    await house.open_console()
     if as_json:
         _say_ready(house, screen)
     else:
@@ -127,8 +128,18 @@ async def _first_ended(house: DemoHouse) -> Child:
 def _say_ready(house: DemoHouse, screen: str) -> None:
     people = [{"name": p.name, "pin": p.pin, "password": p.secret, "card": p.card} for p in house.people]
     printers = [{"name": n, "uri": p.uri, "folder": str(p.folder)} for n, p in house.visible_printers.items()]
-    urls = {**house.urls, "kiosk": screen}
-    say_json({"event": "ready", "urls": urls, "people": people, "printers": printers, "state": str(house.state)})
+    urls = {**house.urls, "kiosk": screen, "console": house.console_url}
+    desk = {"name": demo_house.OPERATOR[0], "password": house.console_secret}
+    say_json(
+        {
+            "event": "ready",
+            "urls": urls,
+            "people": people,
+            "console": desk,
+            "printers": printers,
+            "state": str(house.state),
+        }
+    )
 
 
 def _introduce(house: DemoHouse, screen: str, *, is_temporary: bool) -> None:
@@ -145,6 +156,9 @@ def _introduce(house: DemoHouse, screen: str, *, is_temporary: bool) -> None:
     say("Jobs are waiting there: touch one to change it, or print all. They come out as files in")
     for printer in house.visible_printers.values():
         say(f"  {printer.folder}")
+    say()
+    say(f"The console for those who look after it (the browser does not know this certificate): {house.console_url}")
+    say(f"  sign in as {demo_house.OPERATOR[0]} with {house.console_secret}")
     say()
     say("To print something of your own, as anna or ben (any client works; these are for CUPS):")
     say(f"  sudo lpadmin -p holdfast -E -v {house.urls['ipp']} -m everywhere")

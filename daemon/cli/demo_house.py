@@ -45,10 +45,13 @@ a printer wait for paper, and jobs that are not over before they can be asked fo
 SINK_SITE = "acceptance"
 SINK_TARIFF = "free"
 SINK_PAGE_MS = 1
+OPERATOR = ("olga", "Olga Brandt")
+"""Who looks after the house in its console."""
 PEOPLE = (("anna", "Anna Berg", "04A1B2C3D4E580"), ("ben", "Ben Okafor", "04A1B2C3D4E581"))
 """Name, full name, and the read of the card they carry."""
 TERMINAL = "hall-terminal"
 PIN_BYTES = 4
+CONSOLE_SECRET_BYTES = 8
 KEYPAD_DIGITS = 6
 LOG_LINE_CHARS_MAX = 500
 
@@ -160,6 +163,7 @@ class DemoHouse:
         self.printers: dict[str, SimulatedPrinter] = {}
         self.children: list[Child] = []
         self.urls: dict[str, str] = {}
+        self.console_secret = ""
         self.settings: Settings
 
     @property
@@ -194,6 +198,21 @@ class DemoHouse:
         child, ready = await Child.start("kiosk", ["kiosk", "run", "--config", config], log=self.root / "kiosk.log")
         self.children.append(child)
         return str(ready["urls"]["kiosk"])
+
+    @property
+    def console_url(self) -> str:
+        """Where somebody looks after the house."""
+        return f"{self.urls['api']}/console"
+
+    async def open_console(self) -> None:
+        """Somebody who may do everything, with a password made by chance each time the demo starts."""
+        name, display_name = OPERATOR
+        raw = SystemDice().token(CONSOLE_SECRET_BYTES).hex()
+        self.console_secret = "-".join(raw[at : at + 4] for at in range(0, len(raw), 4))
+        async with connected(self.settings, needs_daemon=True) as api:
+            if name not in {item["name"] for item in (await api.get("/users"))["items"]}:
+                await api.post("/users", {"name": name, "display_name": display_name, "roles": ["admin"]})
+            await api.post(f"/users/{name}/password", {"password": self.console_secret})
 
     async def again(self, ended: Child) -> dict[str, Any]:
         """Start a part that ended by itself, as a service manager does; what its ready line says.

@@ -85,7 +85,7 @@ def test_each_step_is_told():
         ("hex|rev", ["hex", "rev"]),
         ("hex |rev", ["hex", "rev"]),
         ("  hex   |   rev  ", ["hex", "rev"]),
-        ("ascii-enc|hex2dec", ["ascii", "hex2dec"]),
+        ("ascii-enc|hex2dec", ["ascii-enc", "hex2dec"]),
         ("dec2hex:4|rev|zfill:10", ["dec2hex:4", "rev", "zfill:10"]),
         ("re:a|b", ["re:a|b"]),
         ("re:a|b | upper", ["re:a|b", "upper"]),
@@ -170,6 +170,7 @@ def test_aliases_are_steps():
     """Each of PaperCut's names stands for a step."""
     assert set(ALIASES.values()) <= set(KINDS)
     assert not set(ALIASES) & set(KINDS)
+    assert [step.name for step in Pipeline.parse("ascii-enc|hex").steps] == ["ascii", "hex"]
 
 
 @pytest.mark.parametrize(("number", "facility"), [(65_536, 1), (-1, 1), (1, 256), (1, -1), (1, None)])

@@ -134,7 +134,7 @@ def parse_step(text: str) -> Step:
             f"{name!r} stands beside a regular expression: separate the steps by a bar with spaces around it"
         )
     try:
-        return Step(f"{known}{colon}{rest}" if rest else known, KINDS[known].build(rest))
+        return Step(f"{name}{colon}{rest}" if rest else name, KINDS[known].build(rest))
     except StepWrong as wrong:
         raise StepWrong(f"{name!r} {wrong}", wrong.suggestion) from None
 

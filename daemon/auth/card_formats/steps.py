@@ -49,8 +49,9 @@ class Step:
 
     @property
     def name(self) -> str:
-        """Its name, without what follows the colon."""
-        return self.text.partition(":")[0]
+        """Its own name, whatever it was written as, without what follows the colon."""
+        written = self.text.partition(":")[0]
+        return ALIASES.get(written, written)
 
 
 @dataclass(frozen=True, slots=True)

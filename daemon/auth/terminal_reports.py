@@ -15,6 +15,7 @@ MODEL_CHARS_MAX = 128
 VERSION_CHARS_MAX = 64
 SIZE_MAX = 100_000
 READY = "ready"
+FORGED = frozenset({"forged", "replayed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,12 @@ class Report:
 def readers_of(kept: str) -> list[SeenReader]:
     """The readers of a terminal's row."""
     return [SeenReader(**row) for row in json.loads(kept)]
+
+
+def newly_forged(before: str, after: str) -> list[SeenReader]:
+    """Readers of a row whose lines somebody forges or plays again (network readers tell so), and did not before."""
+    told = {(reader.name, reader.code) for reader in readers_of(before)}
+    return [reader for reader in readers_of(after) if reader.code in FORGED and (reader.name, reader.code) not in told]
 
 
 def report_of(value: dict[str, Any]) -> Report:

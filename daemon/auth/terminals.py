@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from daemon.auth.keys import SealBroken
 from daemon.auth.opening_hours import parse_hours
 from daemon.auth.recognition import ClockSkew, Recognition, SignedHead, TerminalRevoked, TerminalUnknown
+from daemon.auth.terminal_reports import newly_forged
 from daemon.auth.terminal_rules import SITE, TERMINAL_POLICIES, effective_policy
 from daemon.auth.terminal_store import Terminal, TerminalStore
 from daemon.db.unit import Unit, UnitRefused
@@ -338,6 +339,9 @@ class Terminals:
         unit = Unit()
         self._store.heard(unit, terminal, at_us=now, version=version, readers=readers, screen=screen)
         unit.event(Event("terminal.reported", terminal.public_id), now)
+        for reader in newly_forged(terminal.readers, readers):
+            detail: dict[str, object] = {"reader": reader.name, "reason": reader.code}
+            unit.audit(actor="system", action="reader.forged", subject=terminal.public_id, detail=detail, at_us=now)
         try:
             await self._db.commit(unit)
         except UnitRefused as refused:

@@ -37,6 +37,7 @@ ATTEMPTS: Mapping[str, tuple[str, Severity, int]] = {
     "taps.unreadable": ("taps-unreadable", "warning", SPRAY_US),
     "card.blocked-used": ("card-blocked-used", "warning", SLOWED_US),
     "terminal.forged": ("terminal-forged", "critical", SLOWED_US),
+    "reader.forged": ("reader-forged", "critical", SLOWED_US),
 }
 """Audit action -> kind of need, how grave it is, and how long it is shown after the last time."""
 MAIL_WAITS_US = 900 * US_PER_S

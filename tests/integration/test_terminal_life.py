@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import random
 import time
 
 import httpx
@@ -124,6 +125,24 @@ async def test_forged_messages_are_refused_by_name_and_counted(hall, tmp_path):
         assert sessions["n"] == 2
 
 
+async def test_garbled_heads_are_strangers_never_a_crash(hall, tmp_path):
+    """Two hundred requests with heads made of anything: 400 or 401, never 500, and nothing written."""
+    pieces = [
+        "", " ", "0", "-1", "1e3", "9" * 19, "9" * 400, "\xb2", "\xe9\xff", "AAAA", "=" * 88, "A" * 88, "%00", "null", "'; --", "[]",
+    ]  # fmt: skip
+    draw = random.Random(20_261_122)
+    async with hall.terminal(tmp_path, "door", hall.printer) as link, httpx.AsyncClient(verify=False) as client:
+        for _ in range(200):
+            good = envelope(link, "POST", "/heartbeat")
+            for name in draw.sample(sorted(good), draw.randint(1, 4)):
+                good[name] = draw.choice(pieces)
+            query = draw.choice(["", "?a=1", "?%zz", "?\u0020"])
+            raw = {name: value.encode("latin-1") for name, value in good.items()}
+            answer = await client.post(hall.url + "/terminal/v1/heartbeat" + query, headers=raw)
+            assert answer.status_code in (400, 401), (good, query)
+        assert (await link.post("/heartbeat", {}))["name"] == "door"
+
+
 async def test_a_spray_of_forgeries_is_told_once(hall, tmp_path):
     """Many forged messages in a terminal's name are one event and one audit entry, and lock nobody out."""
     await hall.hire("anna", pin="1001")
@@ -134,6 +153,15 @@ async def test_a_spray_of_forgeries_is_told_once(hall, tmp_path):
         assert await happened(hall, "terminal.forged") == [link._terminal_id]
         assert await audited(hall, "terminal.forged") == 1
         assert (await link.post("/session", SESSION))["session"]
+
+
+async def test_forged_cards_at_a_network_reader_are_audited_once(hall, tmp_path):
+    """The terminal tells of them with its heartbeats: one line in the audit while it lasts, none while all is well."""
+    async with hall.terminal(tmp_path, "door", hall.printer) as link:
+        for code in ("no-client", "forged", "forged", ""):
+            gate = {"name": "gate", "kind": "network", "state": "ready", "code": code, "model": ""}
+            await link.post("/heartbeat", {"version": "1", "readers": [gate]})
+        assert await audited(hall, "reader.forged") == 1
 
 
 # ----- keys -----

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,14 +10,17 @@ from starlette.responses import Response
 
 from daemon.auth import permissions as p
 from daemon.db.audit_log import Entry
+from daemon.kernel.errors import NotFound
 from daemon.web.console.gate import Page
 from daemon.web.console.visit import Visit, path
 
 PAGE_ENTRIES = 100
 SUBJECT_CHARS_MAX = 60
-_NOUNS = {"user": "people", "credential": "people", "console": "people", "card": "people", "account": "people"}
-"""First part of an action -> where its subject has its page, when that is a person or what a person has."""
-_OTHERS = {"job": "jobs", "printer": "printers", "terminal": "terminals"}
+_PERSONAL = frozenset({"user", "credential", "console", "card", "account", "password-link", "address"})
+"""First parts of actions whose subject is a person or what a person has."""
+_Named = tuple[str, str]
+"""A name and the address of its page, empty where there is none."""
+_NOBODY: _Named = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,41 +37,72 @@ class Told:
 
 
 async def told(visit: Visit, entries: Sequence[Entry], *, with_subject: bool = True) -> list[Told]:
-    """Entries with names; each person is looked up once."""
-    people = visit.services.api.people
-    names: dict[str, tuple[str, str]] = {}
-    for actor in {one.actor for one in entries if one.actor.startswith("user:")}:
-        row = actor.removeprefix("user:")
-        person = await people.by_id(int(row)) if row.isdigit() else None
-        if person is not None:
-            names[actor] = (person.display_name or person.name, path("people", person.public_id))
-    subjects: dict[str, tuple[str, str]] = {}
-    for one in entries if with_subject else ():
-        if one.subject not in subjects:
-            subjects[one.subject] = await _subject(visit, one)
+    """Entries with names; each person and thing is looked up once."""
+    things = await _things(visit, entries)
+    actors = {one.actor: await _actor(visit, one.actor, things) for one in _first_of(entries, "actor")}
+    subjects: dict[str, _Named] = {}
+    for one in _first_of(entries, "subject") if with_subject else ():
+        subjects[one.subject] = await _subject(visit, one, things)
     return [
         Told(
             at_us=one.at_us,
-            who=names.get(one.actor, (one.actor, ""))[0],
-            who_path=names.get(one.actor, ("", ""))[1],
+            who=actors[one.actor][0],
+            who_path=actors[one.actor][1],
             what=visit.speech.some(f"action.{one.action}", one.action),
-            subject=subjects.get(one.subject, ("", ""))[0],
-            subject_path=subjects.get(one.subject, ("", ""))[1],
+            subject=subjects.get(one.subject, _NOBODY)[0],
+            subject_path=subjects.get(one.subject, _NOBODY)[1],
             detail=_detail(one.detail),
         )
         for one in entries
     ]
 
 
-async def _subject(visit: Visit, entry: Entry) -> tuple[str, str]:
+def _first_of(entries: Sequence[Entry], field: str) -> list[Entry]:
+    """One entry for each different value of a field."""
+    return list({getattr(one, field): one for one in entries}.values())
+
+
+async def _things(visit: Visit, entries: Sequence[Entry]) -> dict[str, _Named]:
+    """Terminals and printers by id, where any entry is about one."""
+    nouns = {one.action.partition(".")[0] for one in entries} | {one.actor.partition(":")[0] for one in entries}
+    known: dict[str, _Named] = {}
+    if nouns & {"terminal", "taps"}:
+        for one in await visit.services.api.terminals.list():
+            known[one["terminal_id"]] = (one["name"], path("terminals", one["terminal_id"]))
+    if "printer" in nouns:
+        for one in await visit.services.api.printers.list():
+            known[one["printer_id"]] = (one["name"], path("printers", one["printer_id"]))
+    return known
+
+
+async def _actor(visit: Visit, actor: str, things: Mapping[str, _Named]) -> _Named:
+    """Who acted, in the audit's words: `user:<row>`, `terminal:<id>`, `local:<uid>`, `token:<name>`, `system`."""
+    kind, _, name = actor.partition(":")
+    if kind == "user" and name.isdigit():
+        person = await visit.services.api.people.by_id(int(name))
+        if person is not None:
+            return person.display_name or person.name, path("people", person.public_id)
+    if kind == "terminal" and name in things:
+        return things[name]
+    return visit.speech.some(f"actor.{kind}").format(name=name) or actor, ""
+
+
+async def _subject(visit: Visit, entry: Entry, things: Mapping[str, _Named]) -> _Named:
     noun = entry.action.partition(".")[0]
-    whose = str(entry.detail.get("user_id", "")) if noun == "card" else entry.subject
-    person = await visit.services.api.people.store.by_public(whose) if noun in _NOUNS else None
-    if person is not None:
-        return person.display_name or person.name, path("people", person.public_id)
-    if noun in _OTHERS:
-        return str(entry.detail.get("name", "")) or visit.speech("details"), path(_OTHERS[noun], entry.subject)
-    return entry.subject[:SUBJECT_CHARS_MAX], ""
+    if entry.subject in things:
+        return things[entry.subject]
+    if noun in _PERSONAL:
+        whose = str(entry.detail.get("user_id", "")) if noun == "card" else entry.subject
+        person = await visit.services.api.people.store.by_public(whose)
+        if person is not None:
+            return person.display_name or person.name, path("people", person.public_id)
+    if noun == "job":
+        try:
+            job = await visit.services.api.jobs.by_public(entry.subject)
+        except NotFound:
+            return entry.subject[:SUBJECT_CHARS_MAX], ""
+        return visit.speech("jobs.one", number=job.id), path("jobs", entry.subject)
+    return str(entry.detail.get("name", "")) or entry.subject[:SUBJECT_CHARS_MAX], ""
 
 
 def _detail(detail: dict[str, Any]) -> str:

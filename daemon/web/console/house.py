@@ -20,9 +20,16 @@ DAYS_USUAL = "365"
 
 async def settings(visit: Visit) -> Response:
     """GET /console/settings: read only; they are changed in the file, which one can review and keep."""
-    rows = await visit.services.settings()
+    rows = [(key, _shown(value), origin) for key, value, origin in await visit.services.settings()]
     parts = {name: list(found) for name, found in groupby(rows, key=lambda row: row[0].partition(".")[0])}
     return visit.page("settings", visit.speech("settings.title"), parts=parts)
+
+
+def _shown(value: object) -> str:
+    """A value as the file has it, without the quotes."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(_shown(one) for one in value) if isinstance(value, list) else str(value)
 
 
 async def tokens(visit: Visit) -> Response:

@@ -10,7 +10,7 @@ for (const label of document.querySelectorAll("[data-shows]")) {
 
 // A part of the page that keeps itself fresh, as long as nobody is at work in it.
 async function renew(part) {
-  if (document.hidden || part.contains(document.activeElement)) return;
+  if (document.hidden || part.contains(document.activeElement) || part.querySelector("details[open]")) return;
   const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
   if (!answer.ok || answer.redirected) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");

@@ -22,9 +22,11 @@ from daemon.kernel.errors import BadInput, Refusal, Unavailable
 
 if TYPE_CHECKING:
     import uvicorn
+    from starlette.types import ASGIApp
 
     from kiosk.agent import Agent
     from kiosk.identity import KioskConfig
+    from kiosk.state import Terminal
 
 EXIT_OK, EXIT_USAGE, EXIT_UNAVAILABLE, EXIT_REFUSED = 0, 2, 3, 4
 EXIT_RESTART = 75
@@ -71,17 +73,12 @@ def run(*, config: str, as_json: bool = False) -> int:
 
 
 async def _serve(config: KioskConfig) -> int:
-    import uvicorn
-
     from daemon.devices.readers.simulated import SimulatedReader
     from daemon.system import SystemClock, SystemDice
     from kiosk import identity, reader_config, server
     from kiosk.agent import Agent
-    from kiosk.connections import HEAD_BYTES_MAX, ScreenProtocol, ScreenServer
     from kiosk.hub import Hub
-    from kiosk.languages import languages
     from kiosk.link import DaemonLink
-    from kiosk.state import Terminal
 
     _log_to_stderr()
     log = structlog.get_logger(__name__)
@@ -92,9 +89,6 @@ async def _serve(config: KioskConfig) -> int:
     readers = reader_config.open_all(config.readers, clock=clock, directory=config.directory)
     simulated = [reader for reader in readers if isinstance(reader, SimulatedReader)]
     hub = Hub(readers, clock=clock, quiet_s={one.name: one.quiet_s for one in config.readers})
-    spoken = tuple(code for code in languages() if not config.languages or code in config.languages)
-    home = config.language if config.language in spoken else spoken[0]
-    terminal = Terminal(name=config.name, languages=spoken, home_language=home)
     counter = identity.Counter(config.directory / identity.COUNTER_NAME)
     async with DaemonLink(
         url=config.daemon_url,
@@ -104,16 +98,11 @@ async def _serve(config: KioskConfig) -> int:
         counter=counter,
         clock=clock,
     ) as link:
-        agent = Agent(link=link, clock=clock, dice=dice, terminal=terminal, hub=hub, jitter=random.random)
+        agent = Agent(link=link, clock=clock, dice=dice, terminal=_terminal(config), hub=hub, jitter=random.random)
         app = server.build(
             agent, port=port, token=token, dice=dice, readers=simulated, dpi=config.dpi, inches=config.inches
         )
-        settings = uvicorn.Config(
-            app, http=ScreenProtocol, ws="none", lifespan="off", log_config=None, access_log=False, server_header=False,
-            date_header=False,
-            timeout_graceful_shutdown=1, h11_max_incomplete_event_size=HEAD_BYTES_MAX, proxy_headers=False,
-        )  # fmt: skip
-        screen = ScreenServer(settings)
+        screen = _screen_server(app)
         url = f"http://{config.screen_host}:{port}/?t={token}"
         identity.write_private(config.directory / URL_NAME, url.encode())
         _stop_on_signals(screen)
@@ -125,6 +114,29 @@ async def _serve(config: KioskConfig) -> int:
         log.info("kiosk.restarts")
         return EXIT_RESTART
     return EXIT_OK
+
+
+def _terminal(config: KioskConfig) -> Terminal:
+    """What the screen is before the daemon has said anything."""
+    from kiosk.languages import languages
+    from kiosk.state import Terminal
+
+    spoken = tuple(code for code in languages() if not config.languages or code in config.languages)
+    home = config.language if config.language in spoken else spoken[0]
+    return Terminal(name=config.name, languages=spoken, home_language=home)
+
+
+def _screen_server(app: ASGIApp) -> uvicorn.Server:
+    import uvicorn
+
+    from kiosk.connections import HEAD_BYTES_MAX, ScreenProtocol, ScreenServer
+
+    settings = uvicorn.Config(
+        app, http=ScreenProtocol, ws="none", lifespan="off", log_config=None, access_log=False, server_header=False,
+        date_header=False, timeout_graceful_shutdown=1, h11_max_incomplete_event_size=HEAD_BYTES_MAX,
+        proxy_headers=False,
+    )  # fmt: skip
+    return ScreenServer(settings)
 
 
 async def _until_stopped(agent: Agent, screen: uvicorn.Server, listener: socket.socket) -> None:

@@ -13,7 +13,7 @@ from daemon.accounting.tariff_store import TariffStore
 from daemon.app import policies
 from daemon.app.card_parts import CardGround, CardParts, card_parts
 from daemon.app.mail import open_mail
-from daemon.app.terminal_parts import TerminalCare, terminal_care
+from daemon.app.terminal_parts import CareRules, TerminalCare, terminal_care
 from daemon.auth import keys, tls
 from daemon.auth.card_formats import Formats
 from daemon.auth.credentials import Credentials
@@ -192,11 +192,8 @@ def _on(ground: _Ground, sender: Sender | None) -> Parts:
     credentials = _credentials(ground)
     people = _people(ground, credentials)
     house = _house(ground, people)
-    grant_store, printer_store, terminal_store = (
-        GrantStore(ground.db),
-        PrinterStore(ground.db),
-        TerminalStore(ground.db),
-    )
+    grant_store, printer_store = GrantStore(ground.db), PrinterStore(ground.db)
+    terminal_store = TerminalStore(ground.db)
     grants = Grants(house, grant_store)
     people.grant_with(grants.for_id)
     sessions = _sessions(ground)
@@ -227,12 +224,7 @@ def _on(ground: _Ground, sender: Sender | None) -> Parts:
         terminals=terminals,
         terminal_store=terminal_store,
         terminal_care=terminal_care(
-            ground.db,
-            terminals,
-            timezone=house.timezone,
-            away_after_s=ground.settings.kiosk.away_after_s,
-            clock=ground.clock,
-            dice=ground.dice,
+            ground.db, terminals, _care_rules(ground, house), clock=ground.clock, dice=ground.dice
         ),
         tokens=Tokens(ground.db, ground.token_store, ground.auth_store, clock=ground.clock, dice=ground.dice),
         rates=ground.rates,
@@ -311,6 +303,10 @@ def _sign_in(ground: _Ground, sessions: Sessions, cards: CardParts) -> SignIn:
         name_of=lambda name: normalise(name, strip_domains=strip_domains),
         limits=policies.limits(ground.settings),
     )
+
+
+def _care_rules(ground: _Ground, house: House) -> CareRules:
+    return CareRules(house.timezone, ground.settings.kiosk.away_after_s)
 
 
 def _terminals(ground: _Ground, store: TerminalStore) -> Terminals:

@@ -31,12 +31,18 @@ class TerminalCare:
     graces: Graces
 
 
-def terminal_care(
-    db: Database, terminals: Terminals, *, timezone: str, away_after_s: int, clock: Clock, dice: Dice
-) -> TerminalCare:
-    """The care of all terminals; `timezone` is the site's."""
-    hours = TerminalHours(clock, zoneinfo.ZoneInfo(timezone))
-    outages, graces = OutageStore(db), Graces(away_after_s)
+@dataclass(frozen=True, slots=True)
+class CareRules:
+    """The site's time zone, by its IANA name, and how many seconds a terminal may be silent."""
+
+    timezone: str
+    away_after_s: int
+
+
+def terminal_care(db: Database, terminals: Terminals, rules: CareRules, *, clock: Clock, dice: Dice) -> TerminalCare:
+    """The care of all terminals."""
+    hours = TerminalHours(clock, zoneinfo.ZoneInfo(rules.timezone))
+    outages, graces = OutageStore(db), Graces(rules.away_after_s)
     return TerminalCare(
         hours=hours,
         commands=TerminalCommands(db, CommandStore(db), clock=clock, dice=dice),

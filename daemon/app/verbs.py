@@ -23,6 +23,8 @@ from daemon.workflows.settle import Settle
 from daemon.workflows.submit import Submit
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from daemon.app.parts import Parts
     from daemon.settings import Settings
 
@@ -73,14 +75,7 @@ def build_verbs(parts: Parts) -> Verbs:
         settle.decide_uncertain,
         settle.expire_reservations,
         Recall(house, printers=parts.printers).once,
-        parts.grants.catch_up,
-        parts.credentials.prune,
-        parts.terminal_care.commands.prune,
-        parts.terminal_care.watch.prune,
-        parts.outbox.prune,
-        parts.cards.keys.catch_up,
-        parts.cards.desk.tell_expired,
-        parts.cards.desk.prune_proofs,
+        *_chores(parts),
     )
     return Verbs(
         workshop=workshop,
@@ -98,6 +93,20 @@ def build_verbs(parts: Parts) -> Verbs:
         auto=AutoRelease(house, printers=parts.printers, release=release),
         looks=Looks(house, parts.printer_store, parts.printers, interval_s=settings.printers.check_interval_s),
         personal_queue=_personal_queue(settings),
+    )
+
+
+def _chores(parts: Parts) -> tuple[Callable[[], Awaitable[None]], ...]:
+    """What the parts themselves have to do because time passes."""
+    return (
+        parts.grants.catch_up,
+        parts.credentials.prune,
+        parts.terminal_care.commands.prune,
+        parts.terminal_care.watch.prune,
+        parts.outbox.prune,
+        parts.cards.keys.catch_up,
+        parts.cards.desk.tell_expired,
+        parts.cards.desk.prune_proofs,
     )
 
 

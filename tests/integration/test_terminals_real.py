@@ -134,19 +134,7 @@ async def test_a_terminal_from_set_up_to_revocation(house, tmp_path):
         assert "kiosk.ready" in {line["event"] for line in lines}
         assert CARD not in done["answer"]
 
-        first = kiosk.url
-        done = await _ask(house, "terminal", "restart", "door")
-        assert done["state"] == "answered"
-        await kiosk.ready()
-        assert kiosk.process.returncode is None
-        assert kiosk.url.split("=")[1] != first.split("=")[1]
-        assert (await _ask(house, "terminal", "identify", "door"))["state"] == "answered"
-
-        shown = await _ask(house, "terminal", "hours", "door", "2020-01-01 08:00-09:00")
-        assert (shown["open"], shown["opens_at"]) == (False, None)
-        assert (await _ask(house, "terminal", "hours", "door", "always"))["open"]
-        assert (await _ask(house, "terminal", "policy", "door", "card"))["effective_policy"] == "card"
-
+        await _restarted_and_changed(house, kiosk)
         began = time.monotonic()
         await _post(house, "/door/revoke")
         async with asyncio.timeout(3):
@@ -159,6 +147,22 @@ async def test_a_terminal_from_set_up_to_revocation(house, tmp_path):
         assert gone["error"]["code"] == "terminal-not-found"
     finally:
         assert await kiosk.stop() == 0
+
+
+async def _restarted_and_changed(house, kiosk):
+    """A restart gives a new token and is obeyed once; hours and policy hold as soon as they are set."""
+    first = kiosk.url
+    done = await _ask(house, "terminal", "restart", "door")
+    assert done["state"] == "answered"
+    await kiosk.ready()
+    assert kiosk.process.returncode is None
+    assert kiosk.url.split("=")[1] != first.split("=")[1]
+    assert (await _ask(house, "terminal", "identify", "door"))["state"] == "answered"
+
+    shown = await _ask(house, "terminal", "hours", "door", "2020-01-01 08:00-09:00")
+    assert (shown["open"], shown["opens_at"]) == (False, None)
+    assert (await _ask(house, "terminal", "hours", "door", "always"))["open"]
+    assert (await _ask(house, "terminal", "policy", "door", "card"))["effective_policy"] == "card"
 
 
 async def test_under_a_service_manager_it_leaves_with_the_status_that_brings_it_back(house, tmp_path):

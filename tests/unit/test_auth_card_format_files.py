@@ -142,6 +142,7 @@ def test_a_format_that_fails_its_own_example_is_refused():
         ("pipeline = 'hex'\nwidth = 0\n", "width"),
         ("pipeline = 'hex'\nwidth = true\n", "width"),
         ("pipeline = 'hex'\npattern = ''\n", "pattern"),
+        ("pipeline = 'hex'\nhint = 'not ours'\n", "hint"),
         ("pipeline = 'hex'\nfacilities = [1]\n", "facilities"),
         ("pipeline = 'wiegand:26 | upper'\nfacilities = [1]\n", "facilities"),
         ("pipeline = 'wiegand:26'\nfacilities = [-1]\n", "facilities"),
@@ -188,6 +189,14 @@ def test_a_number_is_checked_after_its_pipeline(rule, raw, is_taken):
     with pytest.raises(CardUnreadable) as caught:
         made.normalise(raw)
     assert raw not in caught.value.message
+
+
+def test_a_pattern_can_say_what_it_means():
+    """The hint of a format stands behind the refusal by its pattern."""
+    made = parse_format("pipeline = 'hex'\npattern = '(?!08).*'\nhint = 'a telephone'\n", "mine.toml")
+    assert made.normalise("01020304")
+    with pytest.raises(CardUnreadable, match="pattern of this format: a telephone$"):
+        made.normalise("08020304")
 
 
 def test_another_sites_card_is_refused():

@@ -38,6 +38,8 @@ class CardFormat:
     namespace: str = ""
     widths: tuple[int, ...] = ()
     pattern: Pattern | None = None
+    hint: str = ""
+    """What it mostly means when the pattern does not match, in the words of whoever wrote the format."""
     facilities: frozenset[int] = frozenset()
     examples: tuple[Example, ...] = ()
     source: str = field(default="", repr=False, compare=False)
@@ -82,7 +84,7 @@ class CardFormat:
             wanted = " or ".join(str(width) for width in self.widths)
             return f"the number has {len(number)} characters, and cards of this format have {wanted}"
         if self.pattern is not None and not _matches(self.pattern, number):
-            return "the number does not match the pattern of this format"
+            return "the number does not match the pattern of this format" + (f": {self.hint}" if self.hint else "")
         if self.facilities:
             facility = number.partition("-")[0]
             if not facility.isdigit() or int(facility) not in self.facilities:

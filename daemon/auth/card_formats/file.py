@@ -27,7 +27,7 @@ FACILITY_MAX = (1 << 22) - 1
 WIDTHS_MAX = 10
 DESCRIPTION_CHARS_MAX = 200
 
-_TOP = ("description", "pipeline", "width", "pattern", "facilities", "namespace", "examples")
+_TOP = ("description", "pipeline", "width", "pattern", "hint", "facilities", "namespace", "examples")
 _EXAMPLE = ("raw", "normalised", "refused")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _NAMESPACE = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
@@ -109,11 +109,22 @@ class _Reader:
         pipeline = self.pipeline(raw)
         widths, pattern = self.widths(raw), self.pattern(raw)
         facilities, examples = self.facilities(raw, pipeline), self.examples(raw)
-        description, namespace = self.line(raw, "description"), self.namespace(raw)
+        description, hint, namespace = self.line(raw, "description"), self.line(raw, "hint"), self.namespace(raw)
+        if hint and "pattern" not in raw:
+            self.refuse(("hint",), "says what it means when the pattern does not match, and there is no pattern")
         if self.problems or pipeline is None:
             return None
         made = CardFormat(
-            name, pipeline, description, namespace, widths, pattern, facilities, tuple(examples.values()), text
+            name=name,
+            pipeline=pipeline,
+            description=description,
+            namespace=namespace,
+            widths=widths,
+            pattern=pattern,
+            hint=hint,
+            facilities=facilities,
+            examples=tuple(examples.values()),
+            source=text,
         )
         for index, example in examples.items():
             self.try_example(made, index, example)

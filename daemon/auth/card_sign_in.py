@@ -101,7 +101,7 @@ class CardSignIn:
         return sum(self.taps_total[verdict] for verdict in ("unknown", "blocked", "expired", "disabled"))
 
     def remember(self, terminal_id: int, at_us: int) -> None:
-        """At start: an unknown card of before the restart; it opens no new burst of tries."""
+        """At start: a card that opened nothing before the restart; it opens no new burst of tries."""
         self._gate.stranger(terminal_id, b"", at_us)
 
     async def tap(self, raw: str, *, terminal: Terminal, reader: str = "") -> SignedIn | PasswordNeeded:
@@ -235,6 +235,8 @@ class CardSignIn:
             )
         await self._db.commit(unit)
         log.info("sign_in.failed", method="card", terminal_id=terminal.public_id, card_id=found.public_id)
+        if self._gate.stranger(terminal.id, found.hash, now):
+            await self._tell("taps.strangers", terminal, now)
 
     async def _open(self, found: Tapped, form: bytes, read: LinkTicket, terminal: Terminal, now: int) -> SignedIn:
         unit = Unit()

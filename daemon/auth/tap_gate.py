@@ -19,7 +19,7 @@ TAPS_BURST = 20
 """Taps of any card at one terminal: this many at once, then four a second. Nobody taps faster; a stuck reader does."""
 STRANGER_GAP_S = 6
 STRANGERS_BURST = 10
-"""Unknown cards at one terminal: this many at once, then ten a minute."""
+"""Unknown cards, and others that open nothing, at one terminal: this many at once, then ten a minute."""
 GARBAGE_GAP_S = 60
 GARBAGE_BURST = 10
 """Unreadable reads: beyond this many at once and one a minute, operators hear that a reader or its format is wrong."""
@@ -76,7 +76,7 @@ class TapGate:
         return 0
 
     def stranger(self, terminal_id: int, card: bytes, now_us: int) -> bool:
-        """Count an unknown card (`card` tells it from others); returns whether operators should hear of it.
+        """Count a card that opens nothing (`card` tells it from others); returns whether operators should hear of it.
 
         The same card again is no new guess: somebody impatient with a new card does not close the reader.
         """

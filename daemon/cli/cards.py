@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,10 +9,10 @@ from typing import Any
 from daemon.cli import secret_input
 from daemon.cli.answer import answer, path
 from daemon.cli.card_formats import read_line
-from daemon.cli.client import Api, with_api
+from daemon.cli.client import with_api
 from daemon.cli.command import DIFFERENCE, OK, Command, Context, UsageError, argument
 from daemon.cli.listing import show_list
-from daemon.cli.output import fields, plain, say, say_json, table
+from daemon.cli.output import fields, say, say_json, table
 
 LABELS = {
     "card_id": "Id", "user": "User", "label": "Label", "state": "State", "format": "Format", "created_at": "Added",
@@ -26,10 +24,6 @@ COLUMNS = {
     "last_used_at": "LAST USED",
 }  # fmt: skip
 WHO = {"card_id": "ID", "user": "USER", "label": "LABEL", "reason": "WHY"}
-IMPORT_BYTES_MAX = 32 * 1024 * 1024
-IMPORT_ROWS_MAX = 200_000
-IMPORT_BATCH = 500
-IMPORT_COLUMNS = ("user", "card", "format", "label", "expires")
 SHOWN_MAX = 50
 
 
@@ -193,102 +187,10 @@ def reformat(context: Context) -> int:
     return OK if found["ok"] else DIFFERENCE
 
 
-def import_file(context: Context) -> int:
-    options = context.options
-    if options.apply and options.dry_run:
-        raise UsageError("either --apply or --dry-run")
-    file = Path(options.file)
-    rows = read_rows(file, options.reader_format)
-
-    async def send(api: Api) -> dict[str, Any]:
-        total: dict[str, Any] = {"items": [], "applied": options.apply, "added": 0, "unchanged": 0, "refused": 0}
-        for start in range(0, len(rows), IMPORT_BATCH):
-            body = {"rows": rows[start : start + IMPORT_BATCH], "apply": options.apply}
-            done = await api.post("/cards/import", body)
-            total["items"] += done["items"]
-            for key in ("added", "unchanged", "refused"):
-                total[key] += done[key]
-        return total
-
-    found = with_api(context.settings(), send)
-    if context.as_json:
-        say_json(found)
-    else:
-        _tell_import(found, file.name)
-    return DIFFERENCE if found["refused"] else OK
-
-
-def _tell_import(found: dict[str, Any], name: str) -> None:
-    for item in found["items"]:
-        if item["state"] == "refused":
-            say(f"{name}:{item['line']}: {plain(item['user'])}: {plain(item['message'])}")
-    done = "added" if found["applied"] else "would be added"
-    say(f"{found['added']} {done}, {found['unchanged']} there already, {found['refused']} refused.")
-    if not found["applied"]:
-        say("Nothing was written. The same with --apply adds what can be added.")
-
-
-def read_rows(file: Path, format_name: str) -> list[dict[str, Any]]:
-    """The rows of a file with the columns user, card and, where wanted, format, label, expires.
-
-    UTF-8; comma, semicolon or tab between columns; the first line names them. Blank lines are skipped.
-
-    Raises:
-        UsageError: not such a file; `details` lists every problem with its line.
-    """
-    try:
-        if file.stat().st_size > IMPORT_BYTES_MAX:
-            raise UsageError(f"{file} is larger than {IMPORT_BYTES_MAX} bytes")
-        text = file.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} cannot be read as UTF-8 text: {error}") from error
-    head = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=head.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    problems: list[dict[str, Any]] = []
-    rows: list[dict[str, Any]] = []
-    try:
-        names = [name.strip().lower() for name in next(reader, [])]
-        problems += [_problem(file, 1, name, message) for name, message in _wrong_columns(names)]
-        for values in reader if not problems else ():
-            if any(value.strip() for value in values):
-                rows.append(_row(names, values, reader.line_num, format_name))
-                if len(values) > len(names):
-                    problems.append(_problem(file, reader.line_num, "", "has more values than there are columns"))
-    except csv.Error as error:
-        problems.append(_problem(file, reader.line_num, "", str(error)))
-    if len(rows) > IMPORT_ROWS_MAX:
-        problems.append(_problem(file, 0, "", f"has more than {IMPORT_ROWS_MAX} rows"))
-    if problems:
-        raise UsageError(f"{file} is no list of cards", details=problems)
-    return rows
-
-
-def _wrong_columns(names: list[str]) -> list[tuple[str, str]]:
-    known = ", ".join(IMPORT_COLUMNS)
-    found = [(name, f"is no column; there are: {known}") for name in names if name not in IMPORT_COLUMNS]
-    found += [(name, "is needed") for name in ("user", "card") if name not in names]
-    return found + [(name, "stands there twice") for name in sorted({n for n in names if names.count(n) > 1})]
-
-
-def _row(names: list[str], values: list[str], line: int, format_name: str) -> dict[str, Any]:
-    given = dict(zip(names, values, strict=False))
-    return {
-        "line": line,
-        "user": given.get("user", "").strip()[:256],
-        "raw": given.get("card", ""),
-        "format": given.get("format", "").strip()[:64] or format_name,
-        "label": given.get("label", "").strip()[:256],
-        "expires": given.get("expires", "").strip()[:64],
-    }
-
-
-def _problem(file: Path, line: int, key: str, message: str) -> dict[str, Any]:
-    return {"file": str(file), "line": line, "key": key, "message": message}
-
-
 _CARD = argument("card", metavar="CARD_ID", help="the card's id, as `card list` shows it")
-_FORMAT = argument("--reader-format", metavar="F", default="", help="card format of the read (default: as configured)")
+READER_FORMAT = argument(
+    "--reader-format", metavar="F", default="", help="card format of the read (default: as configured)"
+)
 _EXPIRES = "2026-12-31 (through that day), an RFC 3339 time, or +8h, +3d, +2w from now"
 
 COMMANDS = (
@@ -303,7 +205,7 @@ COMMANDS = (
         ),
         (
             argument("user", metavar="USER", help="network name (or id)"),
-            _FORMAT,
+            READER_FORMAT,
             argument(
                 "--tapped-at",
                 metavar="TERMINAL",
@@ -355,18 +257,6 @@ COMMANDS = (
         remove,
         ("holdfast card remove CARD_ID",),
         (_CARD,),
-    ),
-    Command(
-        ("card", "import"),
-        "Try a file of cards, row by row, and with --apply write what can be written; exit 1 when rows are refused.",
-        import_file,
-        ("holdfast card import cards.csv", "holdfast card import cards.csv --reader-format h10301 --apply --json"),
-        (
-            argument("file", metavar="FILE.csv", help="columns user, card and, where wanted, format, label, expires"),
-            _FORMAT,
-            argument("--dry-run", action="store_true", help="only try; what happens without --apply anyway"),
-            argument("--apply", action="store_true", help="write the rows that are fine"),
-        ),
     ),
     Command(
         ("card", "rekey"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from daemon.cli import (
     accounts,
     card_formats,
+    card_import,
     card_learn,
     cards,
     config,
@@ -42,6 +43,7 @@ COMMANDS = (
     *kiosk.COMMANDS,
     *readers.COMMANDS,
     *cards.COMMANDS,
+    *card_import.COMMANDS,
     *card_formats.COMMANDS,
     *card_learn.COMMANDS,
     *jobs.COMMANDS,

@@ -93,22 +93,7 @@ class AuthHouse:
         self.store = AuthStore(db)
         self.passwords = Passwords(ring.pepper, memory_kib=memory_kib)
         self.sessions = Sessions(db, SessionStore(db), clock=clock, dice=self.dice, times=times or SessionTimes())
-        self.cards = CardStore(db)
-        self.hashes = CardHashes(ring.card)
-        self.tickets = Tickets(self.box, clock)
-        self.card_sign_in = CardSignIn(
-            db, self.cards, self.store, self.sessions, hashes=self.hashes, reads=CardReads(), tickets=self.tickets,
-            box=self.box, rules=cards or CardRules(), clock=clock,
-        )  # fmt: skip
-        self.codes = MailedCodes(
-            db, self.store, ring=ring.pepper, mailer=self.mail, is_allowed=self.card_sign_in.rules.mailed_code,
-            clock=clock, dice=self.dice,
-        )  # fmt: skip
-        self.sign_in = SignIn(
-            db, self.store, self.sessions, passwords=self.passwords, cards=self.card_sign_in, tickets=self.tickets,
-            codes=self.codes,
-            mailer=self.mail, clock=clock, name_of=normalise, limits=limits or lockout.HOUSE_LIMITS,
-        )  # fmt: skip
+        self._open_sign_in(ring, cards or CardRules(), limits or lockout.HOUSE_LIMITS)
         self.terminals = Terminals(
             db,
             TerminalStore(db),
@@ -123,6 +108,24 @@ class AuthHouse:
         self.credentials = Credentials(
             db, self.store, token_store, passwords=self.passwords, mailer=self.mail, clock=clock, dice=self.dice,
             base_url="https://print.example.org:8632", rules=rules or CredentialRules(house_names=("Holdfast",)),
+        )  # fmt: skip
+
+    def _open_sign_in(self, ring, rules, limits):
+        db, clock = self.db, self.clock
+        self.cards = CardStore(db)
+        self.hashes = CardHashes(ring.card)
+        self.tickets = Tickets(self.box, clock)
+        self.card_sign_in = CardSignIn(
+            db, self.cards, self.store, self.sessions, hashes=self.hashes, reads=CardReads(), tickets=self.tickets,
+            box=self.box, rules=rules, clock=clock,
+        )  # fmt: skip
+        self.codes = MailedCodes(
+            db, self.store, ring=ring.pepper, mailer=self.mail, is_allowed=rules.mailed_code,
+            clock=clock, dice=self.dice,
+        )  # fmt: skip
+        self.sign_in = SignIn(
+            db, self.store, self.sessions, passwords=self.passwords, cards=self.card_sign_in, tickets=self.tickets,
+            codes=self.codes, mailer=self.mail, clock=clock, name_of=normalise, limits=limits,
         )  # fmt: skip
 
     async def add_person(

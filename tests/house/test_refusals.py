@@ -29,7 +29,7 @@ NEVER_AT_A_TERMINAL = {
     },
     "administrators and the API": {
         "bad-amount", "bad-name", "credential-moved", "idempotency-key-needed", "job-not-claimed", "link-spent",
-        "card-expiry-past", "card-not-found",
+        "card-expiry-past", "card-not-found", "card-twice", "expiry-unreadable", "keys-read-only",
         "locator-taken", "name-taken", "no-mail-address", "password-refused", "pin-refused", "pin-taken",
         "pins-exhausted", "pot-unknown", "profile-unknown", "reason-needed", "bad-count", "job-not-uncertain", "setup-done",
         "last-admin", "card-needed", "token-unknown",

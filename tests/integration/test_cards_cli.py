@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon.cli.cards import read_rows
+from daemon.cli.card_import import read_rows
 from daemon.cli.command import UsageError
 from daemon.cli.main import main
 

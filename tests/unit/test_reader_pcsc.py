@@ -189,3 +189,15 @@ async def test_every_context_is_given_back(scard) -> None:
     async with asyncio.timeout(5):
         while scard.contexts or [thread for thread in threading.enumerate() if thread.name.startswith("pcsc")]:
             await asyncio.sleep(0.02)
+
+
+async def test_a_cancellation_that_meets_the_first_status_is_not_lost(scard) -> None:
+    """Closed in the very turn in which the service answers: it closes, and does not wait for cards for ever."""
+    one = open_pcsc(PcscOptions(name="desk"), SystemClock())
+    events = one.events()
+    listening = asyncio.create_task(anext(events))
+    await asyncio.sleep(0)
+    one._has_status.set()
+    listening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(listening, WAIT_S)

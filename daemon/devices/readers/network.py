@@ -117,7 +117,8 @@ class NetworkReader:
         """Tell the client that sent the last read; it may beep or light."""
         if self._last is not None:
             with suppress(TimeoutError, OSError):
-                await asyncio.wait_for(self._last.signal(is_good=is_good), SIGNAL_S)
+                async with asyncio.timeout(SIGNAL_S):
+                    await self._last.signal(is_good=is_good)
 
     async def _look(self) -> None:
         """Listen, keep listening, and follow the key file."""

@@ -107,7 +107,9 @@ class PcscReader:
         try:
             self._start()
             try:
-                await asyncio.wait_for(self._has_status.wait(), FIRST_STATUS_S)
+                # Not `wait_for`: in Python 3.11 it swallows a cancellation that meets the result.
+                async with asyncio.timeout(FIRST_STATUS_S):
+                    await self._has_status.wait()
             except TimeoutError:
                 self._put(self._status)
             while True:

@@ -119,7 +119,9 @@ class Watch:
             except (DaemonAway, NoAnswer, TimeoutError):
                 self._unlink("")
             try:
-                await asyncio.wait_for(self._kicked.wait(), self._pause_s())
+                # Never `wait_for` in a loop: in Python 3.11 it swallows a cancellation that meets the result.
+                async with asyncio.timeout(self._pause_s()):
+                    await self._kicked.wait()
                 next_heartbeat_s = 0.0
                 await asyncio.sleep(KICKED_S)
             except TimeoutError:
@@ -144,7 +146,8 @@ class Watch:
             for one in self._hub.statuses
         ]
         body = {"version": __version__, "readers": readers, "screen": self._screen}
-        answer = await asyncio.wait_for(self._link.post("/heartbeat", body), calls.HEARTBEAT_S)
+        async with asyncio.timeout(calls.HEARTBEAT_S):
+            answer = await self._link.post("/heartbeat", body)
         if not self._is_linked:
             log.info("daemon.linked")
         if not self._has_stream:
@@ -223,9 +226,8 @@ class Watch:
         """
         for tries in range(ANSWER_TRIES_MAX):
             try:
-                await asyncio.wait_for(
-                    self._link.post("/command", {"command_id": command_id, "answer": text}), calls.HEARTBEAT_S
-                )
+                async with asyncio.timeout(calls.HEARTBEAT_S):
+                    await self._link.post("/command", {"command_id": command_id, "answer": text})
             except (NoAnswer, TimeoutError):
                 continue
             except DaemonRefused as refusal:

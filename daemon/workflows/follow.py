@@ -193,7 +193,8 @@ class Follow:
 
     async def _pause(self, hurried: asyncio.Event, seconds: float) -> None:
         try:
-            await asyncio.wait_for(hurried.wait(), seconds)
+            async with asyncio.timeout(seconds):  # `wait_for` can swallow a cancellation in Python 3.11
+                await hurried.wait()
         except TimeoutError:
             return
         hurried.clear()

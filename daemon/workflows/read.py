@@ -79,7 +79,8 @@ class Read:
                 if len(unread) == BATCH_MAX:  # more wait behind these
                     continue
                 try:
-                    await asyncio.wait_for(self._wake.wait(), WAKE_S)
+                    async with asyncio.timeout(WAKE_S):  # `wait_for` can swallow a cancellation in Python 3.11
+                        await self._wake.wait()
                 except TimeoutError:
                     continue
 
@@ -91,7 +92,8 @@ class Read:
             if clock.monotonic_s() - self._arrived_s >= LULL_S:
                 return
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._hurry.wait(), LULL_S)
+                async with asyncio.timeout(LULL_S):
+                    await self._hurry.wait()
 
     async def _somebody_waits_for(self) -> list[Job]:
         """Unread jobs that are read before all others."""

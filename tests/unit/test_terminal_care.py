@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from daemon.auth.forgeries import NOBODY, REFUSALS_MAX, WINDOW_US, Forgeries
@@ -47,17 +47,20 @@ def test_a_heartbeat_is_believed_as_far_as_it_makes_sense():
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(), inner, max_size=5),
-    max_leaves=20,
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=80),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=5,
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.dictionaries(st.sampled_from(["version", "readers", "screen", "other"]), JSON)
     | st.fixed_dictionaries(
         {
-            "readers": st.lists(st.dictionaries(st.sampled_from(["name", "kind", "state", "code", "model"]), JSON)),
+            "readers": st.lists(
+                st.dictionaries(st.sampled_from(["name", "kind", "state", "code", "model"]), JSON), max_size=20
+            ),
             "screen": st.dictionaries(st.sampled_from(["width", "height", "dpi"]), JSON),
         }
     )

@@ -100,10 +100,6 @@ class ConsoleSessions:
             session.person_id, password, peer=peer, finish=lambda unit, who: self._proven(unit, who, session, peer)
         )
 
-    def open_for(self, unit: Unit, subject: Subject, *, host: str) -> Opened:
-        """Append a session for somebody whose proof is in the same unit (the first administrator)."""
-        return self._opened(unit, subject, host=host, before="")
-
     async def check(self, token: str) -> ConsoleSession | None:
         """The open session of this cookie value; its idle end moves, written when a tenth of the time has gone by."""
         if not token.startswith(TOKEN_PREFIX) or len(token) > TOKEN_CHARS_MAX:
@@ -148,12 +144,6 @@ class ConsoleSessions:
         self._store.end_all(unit, person_id=session.person_id, at_us=now)
         unit.event(Event("session.ended", session.public_id, session.person_id), now)
         self._note(unit, session, "console.signed-out-everywhere", now)
-        await self._db.commit(unit)
-
-    async def prune(self, before_us: int) -> None:
-        """Remove what ended before then."""
-        unit = Unit()
-        self._store.prune(unit, before_us=before_us)
         await self._db.commit(unit)
 
     def _note(self, unit: Unit, session: ConsoleSession, action: str, now: int) -> None:

@@ -122,7 +122,3 @@ class ConsoleStore:
             at=at_us,
             id=person_id,
         )
-
-    def prune(self, unit: Unit, *, before_us: int) -> None:
-        """Append the removal of sessions that ended before `before_us`."""
-        unit.add("DELETE FROM console_session WHERE absolute_us<:before OR ended_at_us<:before", before=before_us)

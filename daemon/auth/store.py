@@ -188,6 +188,7 @@ class AuthStore:
         """Append the removal of failures, sessions and links that ended before `before_us`."""
         unit.add("DELETE FROM sign_in_failure WHERE at_us<:before", before=before_us)
         unit.add("DELETE FROM session WHERE absolute_us<:before OR ended_at_us<:before", before=before_us)
+        unit.add("DELETE FROM console_session WHERE absolute_us<:before OR ended_at_us<:before", before=before_us)
         unit.add("DELETE FROM mailed_token WHERE expires_at_us<:before OR used_at_us<:before", before=before_us)
         unit.add("DELETE FROM terminal_code WHERE expires_at_us<:before", before=before_us)
         unit.add("DELETE FROM sign_in_code WHERE expires_at_us<:before", before=before_us)

@@ -12,6 +12,19 @@ PAGE_MAX = 500
 _COLUMNS = """id, public_id, name, display_name, email, is_active, coalesce(pin,'') AS pin, profile, site, language,
   origin, session_epoch, created_at_us, last_submitted_at_us, last_released_at_us, release_on_tap"""
 _LIVING = "removed_at_us IS NULL"
+_CALLED = "name||' '||display_name||' '||email"
+_STATES = {
+    "": "1=1",
+    "active": "is_active=1",
+    "disabled": "is_active=0",
+    "locked": "id IN (SELECT person_id FROM credential WHERE is_disabled=1)",
+}
+
+
+def _holding(text: str) -> str:
+    """A LIKE pattern for any text with this in it."""
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
 
 
 def _person(row: Row) -> Person:
@@ -206,20 +219,23 @@ class PeopleStore:
 
         `state`: active, disabled, locked (a password of theirs is switched off), or empty for all.
         """
-        rows = await self._db.read(
-            f"""SELECT {_COLUMNS} FROM person WHERE {_LIVING} AND name>:after
-                 AND (:text='' OR pin=:text OR {_holds("name", "folded")} OR {_holds("lower(display_name)", "folded")}
-                      OR {_holds("display_name", "text")} OR {_holds("lower(email)", "folded")}
-                      OR id IN (SELECT person_id FROM person_alias WHERE {_holds("name", "folded")}))
-                 AND (:state='' OR (:state='active' AND is_active=1) OR (:state='disabled' AND is_active=0)
-                      OR (:state='locked' AND id IN (SELECT person_id FROM credential WHERE is_disabled=1)))
+        spellings = {text.casefold()} if text.isascii() else {text.casefold(), text, text.title()}
+        params: dict[str, object] = {f"t{n}": _holding(one) for n, one in enumerate(sorted(spellings))}
+        holds = " OR ".join(f"{_CALLED} LIKE :{name} ESCAPE '\\'" for name in params)
+        alias = " OR ".join(f"name LIKE :{name} ESCAPE '\\'" for name in params)
+        found = f"(pin=:text OR {holds} OR id IN (SELECT person_id FROM person_alias WHERE {alias}))" if text else "1=1"
+        ids = await self._db.read(
+            f"""SELECT id FROM person WHERE {_LIVING} AND name>:after AND {found} AND {_STATES[state]}
                 ORDER BY name LIMIT :most""",
-            text=text,
-            folded=text.casefold(),
+            **({**params, "text": text} if text else {}),
             after=after,
-            state=state,
             most=max(1, min(limit, PAGE_MAX)),
         )
+        if not ids:
+            return []
+        marks = {f"i{n}": row["id"] for n, row in enumerate(ids)}
+        among = ",".join(f":{name}" for name in marks)
+        rows = await self._db.read(f"SELECT {_COLUMNS} FROM person WHERE id IN ({among}) ORDER BY name", **marks)
         return [_person(row) for row in rows]
 
     async def has_pin(self, pin: str) -> bool:

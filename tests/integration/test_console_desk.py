@@ -148,6 +148,35 @@ async def test_a_person_from_adding_to_switching_off(tmp_path):
         assert "Switched off" in (await visitor.get("/console/people?state=disabled")).words
 
 
+async def test_people_are_found_whatever_is_typed(tmp_path):
+    """Signs that mean something to a database are only signs; accents and letter case do not matter; pages follow."""
+    async with console_house(tmp_path) as house:
+        visitor = await house.signed_in("ada", "admin")
+        store = house.parts.people_store
+        for name, full in (("a_b", "100 % Beta"), ("axb", "Élodie Ünal"), ("c'd", "Back\\slash")):
+            await house.office.hire(name, display_name=full, email=f"{name[0]}.x@example.org")
+
+        async def names(text: str, **more) -> list[str]:
+            return [person.name for person in await store.search(text, **more)]
+
+        found = {
+            "_": ["a_b"],
+            "%": ["a_b"],
+            "élodie": ["axb"],
+            "ÉLODIE": ["axb"],
+            "ünal": ["axb"],
+            "c'd": ["c'd"],
+            "\\": ["c'd"],
+        }
+        assert {text: await names(text) for text in found} == found
+        assert await names("") == ["a_b", "ada", "axb", "c'd"]
+        assert await names("", after="ada", limit=1) == ["axb"]
+        assert await names("x@example", state="disabled") == []
+        for text in ("%", "' OR 1=1 --", "<script>alert(1)</script>", "x" * 500):
+            page = await visitor.get("/console/people", params={"q": text})
+            assert (page.status, "<script>alert" in page.text) == (200, False)
+
+
 async def test_a_balance_is_changed_once_per_form(tmp_path):
     """Add, take and set with a reason; the same form sent twice moves money once; what cannot be is told at its field."""
     async with console_house(tmp_path) as house:

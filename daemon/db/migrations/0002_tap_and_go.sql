@@ -98,3 +98,5 @@ CREATE INDEX person_email ON person(lower(email)) WHERE email<>'';
 CREATE INDEX credential_failing ON credential(person_id) WHERE failures>0 OR is_disabled=1;
 CREATE INDEX event_printer ON event(subject, at_us) WHERE topic='printer.changed';
 CREATE INDEX audit_subject ON audit(subject, id);
+-- Finding somebody by a part of what they are called reads this and not the people.
+CREATE INDEX person_find ON person(name, display_name, email, pin, is_active, removed_at_us);

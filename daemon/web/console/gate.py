@@ -197,6 +197,8 @@ def _finished(response: Response, visit: Visit) -> Response:
     """Nothing is kept by caches; a new cookie value goes out with the answer."""
     response.headers["Cache-Control"] = "no-store"
     response.headers["Vary"] = "Cookie, Accept-Language"
+    # Under no-referrer browsers send `Origin: null` with our own forms, and older ones say nothing else of where from.
+    response.headers["Referrer-Policy"] = "same-origin"
     if visit.fresh_token:
         set_session(response, visit.fresh_token)
     return response

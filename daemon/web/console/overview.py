@@ -10,8 +10,15 @@ from daemon.web.console.speech import Speech
 from daemon.web.console.visit import Visit, path
 from daemon.workflows.attention import Need
 
-LINKED = frozenset({"people", "jobs", "printers", "terminals", "tokens", "audit"})
-"""Nouns that have pages to look at."""
+LINKED = {
+    "people": p.USERS_READ,
+    "jobs": p.JOBS_READ,
+    "printers": p.PRINTERS_READ,
+    "terminals": p.TERMINALS_READ,
+    "tokens": p.TOKENS_WRITE,
+    "audit": p.AUDIT_READ,
+}
+"""Nouns that have pages to look at, and what it takes to see them."""
 
 
 async def home(visit: Visit) -> Response:
@@ -26,7 +33,7 @@ async def home(visit: Visit) -> Response:
         visit.speech("overview.title"),
         needs=needs,
         facts_of=lambda need: _facts(visit.speech, need),
-        linked=LINKED,
+        linked={noun for noun, permission in LINKED.items() if visit.may(permission)},
         jobs=status.get("jobs", {}),
         people=await services.api.people.store.count(),
         can_unlock=visit.may(p.USERS_UNLOCK),

@@ -17,6 +17,7 @@ from daemon.auth.terminals import Binding, Change
 from daemon.db.unit import Unit
 from daemon.kernel.clock import US_PER_S
 from daemon.kernel.events import Event
+from daemon.web.terminal.routes import create_terminal_api
 from daemon.wire import signing
 from daemon.wire.messages import BODY_BYTES_MAX, COMMAND_ANSWER_BYTES_MAX
 from daemon.workflows.terminal_watch import SETTLE_US, TerminalWatch
@@ -123,6 +124,18 @@ async def test_forged_messages_are_refused_by_name_and_counted(hall, tmp_path):
         assert (await client.post(hall.url + "/terminal/v1/session", content=body, headers=good)).status_code == 200
         sessions = await hall.parts.db.read_one("SELECT count(*) AS n FROM session")
         assert sessions["n"] == 2
+
+
+async def test_every_route_but_enrolling_wants_a_signature(hall):
+    """Read from the application itself, so that a new route cannot be forgotten."""
+    routes = [route for route in create_terminal_api(hall.services).routes if not route.path.endswith("/enrol")]
+    assert len(routes) > 15
+    async with httpx.AsyncClient(verify=False) as client:
+        for route in routes:
+            (method,) = set(route.methods) - {"HEAD"}
+            answer = await client.request(method, hall.url + route.path.replace("{job_id}", "x"), content=b"{}")
+            assert (answer.status_code, answer.json()["error"]["code"]) == (401, "terminal-unknown"), route.path
+            assert answer.headers["cache-control"] == "no-store"
 
 
 async def test_garbled_heads_are_strangers_never_a_crash(hall, tmp_path):

@@ -60,6 +60,7 @@ class CardKeys:
         self._dice = dice
         self._one_at_a_time = asyncio.Lock()
         self._next_us = 0
+        self._set_aside = 0
 
     async def rekey(self, *, actor: Actor) -> dict[str, Any]:
         """A new card key; every card whose read is kept moves to it now, the others at their next tap.
@@ -133,12 +134,22 @@ class CardKeys:
 
     # ----- inside -----
     async def _move_all(self) -> int:
-        """Every card whose kept read gives another hash than the stored one; how many moved."""
+        """Every card whose kept read gives another hash than the stored one; how many moved.
+
+        Two cards may exchange their hashes, as bytes in reverse do when a format turns them round. What one of them
+        cannot take yet, it takes in a second round.
+        """
+        moved, in_the_way = await self._round()
+        return moved + (await self._round())[0] if in_the_way else moved
+
+    async def _round(self) -> tuple[int, int]:
+        """(cards moved, cards set aside) of one look at every card."""
         moved, after_id = 0, 0
+        before = self._set_aside
         while batch := await self._store.reads(after_id=after_id, limit=BATCH_MAX):
             after_id = batch[-1].id
             moved += await self._move([one for one in batch if one.sealed is not None])
-        return moved
+        return moved, self._set_aside - before
 
     async def _move(self, batch: list[KeptRead]) -> int:
         valued = [(card, self._value(card)) for card in batch]
@@ -156,8 +167,18 @@ class CardKeys:
             await self._write([(card, value)], format_name)
         except UnitRefused:
             log.warning("card.same-as-another", card_id=card.public_id)
+            if format_name is None:
+                await self._put_aside(card)
             return 0
         return 1
+
+    async def _put_aside(self, card: KeptRead) -> None:
+        """A hash of no card: what was stored is, in the format now in force, the number of a card that is not this one.
+
+        Left there, a tap of that other card would open for this one's owner.
+        """
+        self._set_aside += 1
+        await self._write([(card, self._cards.hashes.of(b"card-aside:" + card.public_id.encode())[0])])
 
     async def _write(self, behind: list[tuple[KeptRead, bytes]], format_name: str | None = None) -> None:
         unit = Unit()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from daemon.cli.main import main
 from daemon.devices.readers.network import NetworkOptions, open_network
 from daemon.devices.readers.reading import Read
 from daemon.system import SystemClock
@@ -61,21 +62,26 @@ async def test_a_key_lets_a_script_send_cards(tmp_path) -> None:
         await events.aclose()
 
 
-def test_keys_are_never_overwritten(tmp_path) -> None:
+def test_keys_are_never_overwritten(tmp_path, capsys) -> None:
     """A name with a key, a file that is there, a file with mistakes, an impossible name: refused, nothing changed."""
+
+    def key(name: str, *more: str) -> int:
+        return main(["reader", "key", name, "--file", str(file), "--json", *more])
+
     file = tmp_path / "readers.keys"
-    assert holdfast("reader", "key", "gate", "--file", str(file))[0] == 0
+    assert key("gate") == 0
     before = file.read_text()
-    assert holdfast("reader", "key", "gate", "--file", str(file), "--copy", str(tmp_path / "x"))[0] == 2
+    assert key("gate", "--copy", str(tmp_path / "x")) == 2
     (tmp_path / "door.key").write_text("mine")
-    assert holdfast("reader", "key", "door", "--file", str(file))[0] == 2
-    assert holdfast("reader", "key", "Bad Name", "--file", str(file))[0] == 2
+    assert key("door") == 2
+    assert key("Bad Name") == 2
     assert file.read_text() == before
     assert (tmp_path / "door.key").read_text() == "mine"
     file.write_text(before + "rubbish\n")
-    code, answer, _ = holdfast("reader", "key", "hall", "--file", str(file))
-    assert (code, answer["error"]["details"][0]["line"]) == (2, 2)
-    assert holdfast("reader", "send", "--to", "127.0.0.1:9", "--key", str(tmp_path / "gate.key"))[0] == 3
+    capsys.readouterr()
+    assert key("hall") == 2
+    assert json.loads(capsys.readouterr().out)["error"]["details"][0]["line"] == 2
+    assert main(["reader", "send", "--to", "127.0.0.1:9", "--key", str(tmp_path / "gate.key"), "--json"]) == 3
 
 
 @inside

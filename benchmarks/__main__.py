@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-NAMES = ("ipp_decode", "ledger", "spool", "colour", "submission", "release", "terminals", "readers", "cards", "idle")
+NAMES = (
+    "ipp_decode", "ledger", "spool", "colour", "submission", "release", "terminals", "readers", "cards", "tap", "idle",
+)  # fmt: skip
 """Each is a module here with `run() -> {"name", "medians", "ratios", "targets", "met"}`."""
 LIMIT_S = 1800
 

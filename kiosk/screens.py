@@ -24,6 +24,7 @@ from kiosk.moves import Step, leave
 from kiosk.state import (
     Act,
     Answer,
+    Display,
     Event,
     FetchJobs,
     Identify,
@@ -50,6 +51,8 @@ DONE_S = 5.0
 MORE_TIME_FACTOR = 10
 IDLE_NOTICE_S = 12.0
 """What the idle screen has to say (an unknown card, a session that ended) stays this long."""
+IDLE_CHOICE_S = 60.0
+"""A language or display chosen on the idle screen, by somebody who then went away, is forgotten after this."""
 IDENTIFY_S = 12.0
 """A terminal asked which one it is shows its name this long."""
 FOR_GOOD = frozenset({"revoked", "terminal-unknown", "terminal-refused"})
@@ -118,6 +121,8 @@ def tick(state: State, now_s: float) -> Step:
             state = replace(state, active_at_s=now_s)
         elif now_s >= state.active_at_s + IDLE_NOTICE_S:
             state = replace(state, notice=None)
+    if state.screen is Screen.IDLE and not state.busy and now_s >= state.active_at_s + IDLE_CHOICE_S:
+        state = replace(state, language=state.terminal.home_language, display=Display())
     if state.pending is not None and state.is_linked and 0 < state.retry_at_s <= now_s:
         return replace(state, retry_at_s=0.0), (state.pending,)
     return taps.run_auto(state, now_s)

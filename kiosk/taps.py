@@ -44,6 +44,8 @@ def tapped(state: State, event: Tapped, now_s: float) -> Step:
     ended, effects = leave(state)
     if event.is_same:
         return ended, effects
+    if state.person is None:  # who just chose a language or large text has come to tap
+        ended = replace(ended, language=state.language, display=state.display)
     fresh, _ = start_visit(ended, Screen.IDLE, now_s)
     return replace(fresh, busy="sign_in"), (*effects, SignIn(is_card=True))
 

@@ -9,7 +9,7 @@ import { Icon } from "./ui.js";
 const ROWS = {
   en: ["qwertyuiop", "asdfghjkl", "zxcvbnm"],
   de: ["qwertzuiop", "asdfghjkl", "yxcvbnm"],
-  fr: ["azertyuiop", "qsdfghjklm", "wxcvbn'-"],
+  fr: ["azertyuiop", "qsdfghjklm", "wxcvbn'"],
   es: ["qwertyuiop", "asdfghjklñ", "zxcvbnm"],
   ar: ["ضصثقفغعهخح", "شسيبلاتنمك", "طجدذرزظوةى"],
 };
@@ -19,8 +19,8 @@ const OWN = {
   es: ["áéíóúü", "ñç", "¿¡"],
   ar: ["أإآءؤئ", "٠١٢٣٤٥٦٧٨٩", "،؛؟"],
 };
-const SIGNS = ["1234567890", "@#€$%&*-+=", "!?.,:;_/()"];
-const MORE_SIGNS = ["[]{}<>|\\^~", "\"'`´°§£¥µ²", "äöüßñéèç"];
+const SIGNS = ["1234567890", "@#€$%&*-+=", "!?,:;_/"];
+const MORE_SIGNS = ["[]{}()<>|\\", "\"'`´°§£¥^~", "äöüßñéè"];
 
 export function insert(input, text) {
   if (!input) return;
@@ -61,7 +61,7 @@ export function Keyboard({ language, onType, onErase, onDigits, onEnter }) {
   const press = (text) => { onType(capital ? upper(text, language) : text); setShift(false); };
   const key = (text) => html`<${Key} key=${text} label=${capital ? upper(text, language) : text} onPress=${() => press(text)} />`;
   const toggle = (other) => setLayer(layer === other ? "letters" : other);
-  const wide = [...rows[2]].length > 8;
+  const wide = [...rows[2]].length > 7;
   const eraser = html`<${Key} label=${html`<${Icon} name="erase" />`} name=${t("keys.erase")} class="side half" onPress=${onErase} />`;
   const left = layer === "signs" || layer === "more"
     ? html`<${Key} label=${layer === "signs" ? "[{ä" : "1@?"} name=${t("keys.more")} class="side half" onPress=${() => setLayer(layer === "signs" ? "more" : "signs")} />`

@@ -29,20 +29,22 @@ export function SignIn({ view, open }) {
     if (!cardOnly) setLetters(false);
   }, [view.notice]);
 
+  // At once, not after the next frame: a fast typist's next key is already on its way.
+  const go = (name) => { setActive(name); fields[name].current?.focus({ preventScroll: true }); };
   const submit = (event) => {
     event?.preventDefault();
     if (busy) return;
     const pin = latin(fields.pin.current?.value ?? "").trim();
     const password = fields.password.current.value;
-    if (!cardOnly && !pin) return setActive("pin");
-    if (active === "pin" || !password) return setActive("password");
+    if (!cardOnly && !pin) return go("pin");
+    if (active === "pin" || !password) return go("password");
     act(mailed ? { do: "sign_in", pin, code: latin(password).trim() } : { do: "sign_in", pin, password });
   };
   const mail = () => {
     const pin = latin(fields.pin.current?.value ?? "").trim();
-    if (!pin) return setActive("pin");
+    if (!pin) return go("pin");
     fields.password.current.value = "";
-    setActive("password");
+    go("password");
     setLetters(false);
     act({ do: "mail_code", pin });
   };

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync".split()
 SIZES = {"800x480": (800, 480), "1280x800": (1280, 800), "390x844": (390, 844)}
+WALLS = ("800x480", "1280x800")
+"""The sizes terminals hang on walls in; the third is a phone's, for the console."""
 
 
 @dataclass

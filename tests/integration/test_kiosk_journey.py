@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
-from tests.helpers.browser import SIZES, chromium, screen
+from tests.helpers.browser import WALLS, chromium, screen
 from tests.helpers.fake_daemon import FakeDaemon
 from tests.helpers.terminal import ada, some_jobs, terminal_with
 
@@ -41,7 +41,7 @@ async def sign_in(page: Page) -> None:
     await expect(page.get_by_role("button", name="Print all")).to_be_visible()
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", WALLS)
 async def test_every_screen_is_clean_and_large(tmp_path, size: str) -> None:
     """Each screen and dialog of the journey: axe finds nothing, targets are 19 mm, no script error, no stranger asked."""
     daemon = FakeDaemon()

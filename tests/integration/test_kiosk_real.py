@@ -93,10 +93,34 @@ async def house(tmp_path):
         await printer.close()
 
 
-async def enrolled(house: House, directory: Path) -> Terminal:
+async def enrolled(house: House, directory: Path, *, reader: str = "none") -> Terminal:
     announced = await asyncio.to_thread(house.holdfast, "terminal", "add", "copyroom", "--printer", "hall")
-    command = [sys.executable, "-m", "daemon", "kiosk", "enrol", "--daemon", announced["daemon_url"], "--code", "-", "--dir", str(directory), "--json"]
-    done = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, input=announced["code"] + "\n", capture_output=True, text=True, timeout=60, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "daemon",
+        "kiosk",
+        "enrol",
+        "--daemon",
+        announced["daemon_url"],
+        "--code",
+        "-",
+        "--dir",
+        str(directory),
+        "--reader",
+        reader,
+        "--json",
+    ]
+    done = await asyncio.to_thread(
+        subprocess.run,
+        command,
+        cwd=ROOT,
+        input=announced["code"] + "\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["terminal_id"] == announced["terminal_id"]
     return Terminal(directory)
@@ -108,11 +132,27 @@ async def test_print_walk_sign_in_release_pay(house, tmp_path) -> None:
     The screen shows the death, comes back by itself with the person still signed in, and the ledger verifies.
     """
     house, printer = house
-    person = await asyncio.to_thread(house.holdfast, "user", "add", "ada", "--display-name", "Ada Lovelace", "--pin", "auto", "--password-stdin", stdin=PASSWORD)
+    person = await asyncio.to_thread(
+        house.holdfast,
+        "user",
+        "add",
+        "ada",
+        "--display-name",
+        "Ada Lovelace",
+        "--pin",
+        "auto",
+        "--password-stdin",
+        stdin=PASSWORD,
+    )
     document, test = tmp_path / "plan.pdf", tmp_path / "print.test"
     document.write_bytes(pdf(3, color=True))
     test.write_text(IPP_PRINT)
-    await asyncio.to_thread(subprocess.run, ["ipptool", "-tf", str(document), f"ipp://localhost:{house.base}/ipp/print/findme", str(test)], check=True, capture_output=True)
+    await asyncio.to_thread(
+        subprocess.run,
+        ["ipptool", "-tf", str(document), f"ipp://localhost:{house.base}/ipp/print/findme", str(test)],
+        check=True,
+        capture_output=True,
+    )
     before = (await asyncio.to_thread(house.holdfast, "account", "show", "ada"))["accounts"][0]["available"]["amount"]
     terminal = await enrolled(house, tmp_path / "terminal")
     await terminal.start()
@@ -159,5 +199,110 @@ async def test_a_revoked_terminal_shows_it_is_out_of_service(house, tmp_path) ->
             await expect(shown.page.get_by_role("button", name="Use your PIN")).to_be_visible()
             await asyncio.to_thread(house.holdfast, "terminal", "revoke", "copyroom")
             await expect(shown.page.get_by_role("heading", name="out of service")).to_be_visible(timeout=20_000)
+    finally:
+        await terminal.stop()
+
+
+async def test_an_unknown_card_becomes_ones_own_and_prints_by_itself(house, tmp_path) -> None:
+    """Tapped, linked after PIN and password, wished to print at every tap; tapped again, it does, and the owner pays."""
+    house, _ = house
+    person = await asyncio.to_thread(
+        house.holdfast,
+        "user",
+        "add",
+        "ada",
+        "--display-name",
+        "Ada Lovelace",
+        "--pin",
+        "auto",
+        "--password-stdin",
+        stdin=PASSWORD,
+    )
+    document, test = tmp_path / "plan.pdf", tmp_path / "print.test"
+    document.write_bytes(pdf(2))
+    test.write_text(IPP_PRINT)
+    await asyncio.to_thread(
+        subprocess.run,
+        ["ipptool", "-tf", str(document), f"ipp://localhost:{house.base}/ipp/print/findme", str(test)],
+        check=True,
+        capture_output=True,
+    )
+    terminal = await enrolled(house, tmp_path / "terminal", reader="simulated")
+    await asyncio.to_thread(house.holdfast, "terminal", "policy", "copyroom", "card")
+    await terminal.start()
+    tap = "() => fetch('/ui/tap', {method: 'POST', headers: {'content-type': 'application/json'}, body: JSON.stringify({raw: '04A224B1C2D380'})})"
+    try:
+        async with chromium() as browser, screen(browser, terminal.url) as shown:
+            page = shown.page
+            await expect(page.get_by_role("heading", name="Tap your card")).to_be_visible()
+            await page.evaluate(tap)
+            await expect(page.get_by_text("We do not know this card").first).to_be_visible()
+            await page.get_by_label("PIN").fill(person["pin"])
+            await page.get_by_label("Password").fill(PASSWORD)
+            await page.get_by_role("button", name="Sign in").click()
+            await page.get_by_role("button", name="Badge").click()
+            await expect(page.get_by_role("heading", name="Your card is linked")).to_be_visible()
+            await page.get_by_role("button", name="Show my jobs").click()
+            await page.get_by_role("button", name="Display").click()
+            await page.get_by_role("switch", name="Print all when I tap").click()
+            await expect(page.get_by_role("switch", name="Print all when I tap")).to_be_checked()
+            await page.keyboard.press("Escape")
+            await page.get_by_role("button", name="Sign out").click()
+            await expect(page.get_by_role("heading", name="Tap your card")).to_be_visible()
+            await page.evaluate(tap)
+            await expect(page.get_by_role("alertdialog", name="Printing 1 job")).to_be_visible()
+            assert "Lesson plan" not in await page.content()
+            await expect(page.get_by_role("heading", name="Your job is printed")).to_be_visible(timeout=20_000)
+            assert shown.errors == []
+    finally:
+        await terminal.stop()
+    (card,) = (await asyncio.to_thread(house.holdfast, "user", "show", "ada"))["cards"]
+    assert card["label"] == "Badge"
+    account = (await asyncio.to_thread(house.holdfast, "account", "show", "ada"))["accounts"][0]
+    assert account["reserved"]["amount"] == 0
+    assert (await asyncio.to_thread(house.holdfast, "ledger", "verify"))["ok"] is True
+
+
+async def test_the_password_raises_a_card_at_the_real_daemon(house, tmp_path) -> None:
+    """Titles hidden after the tap alone, shown after the password; the same card ends it."""
+    house, _ = house
+    await asyncio.to_thread(
+        house.holdfast,
+        "user",
+        "add",
+        "ada",
+        "--display-name",
+        "Ada Lovelace",
+        "--pin",
+        "auto",
+        "--password-stdin",
+        stdin=PASSWORD,
+    )
+    await asyncio.to_thread(house.holdfast, "card", "add", "ada", stdin="04A224B1C2D380\n")
+    document, test = tmp_path / "plan.pdf", tmp_path / "print.test"
+    document.write_bytes(pdf(1))
+    test.write_text(IPP_PRINT)
+    await asyncio.to_thread(
+        subprocess.run,
+        ["ipptool", "-tf", str(document), f"ipp://localhost:{house.base}/ipp/print/findme", str(test)],
+        check=True,
+        capture_output=True,
+    )
+    terminal = await enrolled(house, tmp_path / "terminal", reader="simulated")
+    await asyncio.to_thread(house.holdfast, "terminal", "policy", "copyroom", "card")
+    await terminal.start()
+    tap = "() => fetch('/ui/tap', {method: 'POST', headers: {'content-type': 'application/json'}, body: JSON.stringify({raw: '04A224B1C2D380'})})"
+    try:
+        async with chromium() as browser, screen(browser, terminal.url) as shown:
+            page = shown.page
+            await expect(page.get_by_role("heading", name="Tap your card")).to_be_visible()
+            await page.evaluate(tap)
+            await page.get_by_role("button", name="Show titles").click()
+            await page.get_by_role("textbox", name="Password").fill(PASSWORD)
+            await page.keyboard.press("Enter")
+            await expect(page.get_by_text("Lesson plan")).to_be_visible()
+            await page.evaluate(tap)
+            await expect(page.get_by_role("heading", name="Tap your card")).to_be_visible()
+            assert shown.errors == []
     finally:
         await terminal.stop()

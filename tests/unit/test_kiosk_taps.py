@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kiosk.screens import IDENTIFY_S, IDLE_NOTICE_S
+from kiosk.screens import IDENTIFY_S, IDLE_CHOICE_S, IDLE_NOTICE_S
 from kiosk.state import (
     Answer,
     FetchJobs,
@@ -560,3 +560,23 @@ def test_an_hour_without_the_daemon_leaves_nobody_signed_in(kiosk) -> None:
     kiosk.send(Linked({}))
     assert (kiosk.view()["screen"], kiosk.view()["away"]) == ("idle", None)
     assert TERMINAL.policy == "card+password"
+
+
+def test_a_language_chosen_before_the_tap_is_kept_and_forgotten_when_nobody_comes(kiosk) -> None:
+    """Chosen, tapped: the same language. Chosen and gone: the terminal's own after a minute. The next person: its own."""
+    kiosk.do("language", language="de")
+    kiosk.do("display", option="large_text", on=True)
+    unknown(kiosk)
+    assert (kiosk.view()["language"], kiosk.view()["display"]["large_text"]) == ("de", True)
+    kiosk.do("back")
+    assert kiosk.view()["language"] == "en"
+    kiosk.do("language", language="de")
+    kiosk.wait(IDLE_CHOICE_S - 1)
+    assert kiosk.view()["language"] == "de"
+    kiosk.wait(2)
+    assert kiosk.view()["language"] == "en"
+    kiosk.do("language", language="de")
+    tap(kiosk, a_job("a"))
+    assert kiosk.view()["language"] == "de"
+    tap(kiosk, a_job("a"))
+    assert kiosk.view()["language"] == "en"

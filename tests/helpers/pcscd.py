@@ -43,7 +43,7 @@ SOCKET = "/run/pcscd/pcscd.comm"
 VPCD = "/usr/lib/pcsc/drivers/serial/libifdvpcd.so"
 PORT = 35963
 """The first slot's; the second's is one more. The driver has two slots, however many are configured."""
-SCENE_S = 120
+SCENE_S = 180
 ROOM_S = 20
 EVENT_S = 5.0
 

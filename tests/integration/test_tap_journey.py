@@ -21,7 +21,7 @@ from tests.helpers.terminal import Terminal
 PASSWORD = "a walrus on a bicycle"
 CARD = "04a1b2c3d4e5f6"
 READER = '\n[[readers]]\nname = "desk"\nkind = "pcsc"\nmatch = "Virtual PCD*"\n'
-WAIT_S = 10.0
+WAIT_S = 20.0
 IPP_PRINT = """{ NAME "p" OPERATION Print-Job GROUP operation-attributes-tag ATTR charset attributes-charset utf-8
 ATTR language attributes-natural-language en ATTR uri printer-uri $uri ATTR name requesting-user-name ada
 ATTR name job-name "Lesson plan" ATTR mimeMediaType document-format application/pdf FILE $filename STATUS successful-ok }"""

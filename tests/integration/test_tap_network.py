@@ -13,7 +13,7 @@ from tests.helpers.fake_daemon import FakeDaemon
 from tests.helpers.ippeveprinter import free_port
 from tests.helpers.terminal import ROOT, Terminal, ada
 
-WAIT_S = 10
+WAIT_S = 20
 
 
 async def holdfast(*words: str, stdin: str = "") -> tuple[int, dict]:

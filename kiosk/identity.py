@@ -12,7 +12,7 @@ import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -27,6 +27,9 @@ from cryptography.hazmat.primitives.serialization import (
 from daemon.kernel.errors import BadInput
 from kiosk import reader_config
 from kiosk.reader_config import ReaderConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CONFIG_NAME, KEY_NAME, CA_NAME, COUNTER_NAME = "kiosk.toml", "terminal.key", "ca.pem", "counter"
 COUNTER_BLOCK = 4096
@@ -229,18 +232,7 @@ def _problems(path: Path, text: str, raw: dict[str, Any]) -> list[dict[str, obje
     def say(key: str, message: str) -> None:
         found.append({"file": str(path), "line": _line_of(text, key), "key": key, "message": message})
 
-    for section, content in raw.items():
-        if section == _READERS:
-            continue
-        if section not in _KEYS or not isinstance(content, dict):
-            say(section, f"unknown section; there are {', '.join((*_KEYS, '[[readers]]'))}")
-            continue
-        for key, value in content.items():
-            wanted = _KEYS[section].get(key)
-            if wanted is None:
-                say(f"{section}.{key}", f"unknown key; here may be {', '.join(_KEYS[section])}")
-            elif not isinstance(value, wanted) or isinstance(value, bool):
-                say(f"{section}.{key}", "has the wrong type")
+    _check_words(raw, say)
     for key in ("daemon.url", "daemon.ca_file", "terminal.id", "terminal.key_file"):
         section, _, name = key.partition(".")
         if not isinstance(raw.get(section), dict) or name not in raw[section]:
@@ -274,6 +266,22 @@ def _problems(path: Path, text: str, raw: dict[str, Any]) -> list[dict[str, obje
         if not 0 <= raw.get("screen", {}).get(key, 0) <= most:
             say(f"screen.{key}", f"must be from 0 (unknown) to {most}")
     return found
+
+
+def _check_words(raw: dict[str, Any], say: Callable[[str, str], None]) -> None:
+    """Every section and key is one we know, of its type."""
+    for section, content in raw.items():
+        if section == _READERS:
+            continue
+        if section not in _KEYS or not isinstance(content, dict):
+            say(section, f"unknown section; there are {', '.join((*_KEYS, '[[readers]]'))}")
+            continue
+        for key, value in content.items():
+            wanted = _KEYS[section].get(key)
+            if wanted is None:
+                say(f"{section}.{key}", f"unknown key; here may be {', '.join(_KEYS[section])}")
+            elif not isinstance(value, wanted) or isinstance(value, bool):
+                say(f"{section}.{key}", "has the wrong type")
 
 
 def _line_of(text: str, key: str) -> int:

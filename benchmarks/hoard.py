@@ -24,8 +24,8 @@ from daemon.db.unit import Unit
 from daemon.devices.printer import NewPrinter
 from daemon.jobs.analysis import Analyser, Workshop
 from daemon.jobs.counting import adopt, count
-from daemon.jobs.lifecycle import Happening, advance
 from daemon.jobs.draft import Draft
+from daemon.jobs.lifecycle import Happening, advance
 from daemon.jobs.ticket import Ticket
 from daemon.kernel.events import Event
 from daemon.kernel.ids import new_id

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 TERMINALS = 50
 JOBS, JOBS_EACH = 10_000, 20
-TAPS = 100
+TAPS = 60
 CARD = "04A224B1C2D380"
 CYCLE_S = 20.0
 SETTLE_S = 8.0
@@ -126,7 +126,8 @@ async def taps(page: Page) -> dict[str, list[float]]:
 async def measure(folder: Path) -> tuple[dict[str, float], list[str]]:
     """The figures, and what went wrong at the neighbours."""
     daemon = DaemonProcess(folder / "house", config=house.CONFIG)
-    watch, found = release.Watch(), {}
+    watch = release.Watch()
+    found: dict[str, float] = {}
     async with release.Printers(folder / "paper", TERMINALS) as printers, AsyncExitStack() as stack:
         plan = hoard.Plan(jobs=JOBS, residents=TERMINALS, jobs_each=JOBS_EACH)
         first, *others = await hoard.fill(daemon.state, plan, one_page(), printers.uris)

@@ -238,20 +238,7 @@ def _problems(path: Path, text: str, raw: dict[str, Any]) -> list[dict[str, obje
         if not isinstance(raw.get(section), dict) or name not in raw[section]:
             say(key, "is missing: enrol this terminal with `holdfast kiosk enrol`")
     is_whole = not found
-    if _READERS in raw:
-        reader_config.parse(
-            raw[_READERS],
-            say=lambda number, key, message: found.append(
-                {
-                    "file": str(path),
-                    "line": _line_of_table(text, number, key),
-                    "key": f"readers.{key}".rstrip("."),
-                    "message": message,
-                }
-            ),
-        )
-        if "reader" in raw:
-            say("reader", "is the old way to write one reader: remove it, [[readers]] is used")
+    found += _reader_problems(path, text, raw)
     if not is_whole:
         return found
     if not raw["daemon"]["url"].startswith("https://"):
@@ -296,6 +283,22 @@ def _line_of(text: str, key: str) -> int:
         elif name and current == section and bare.split("=")[0].strip() == name:
             return number
     return 0
+
+
+def _reader_problems(path: Path, text: str, raw: dict[str, Any]) -> list[dict[str, object]]:
+    """What is wrong with `[[readers]]`."""
+    found: list[dict[str, object]] = []
+
+    def say(number: int, key: str, message: str) -> None:
+        line, name = _line_of_table(text, number, key), f"{_READERS}.{key}".rstrip(".")
+        found.append({"file": str(path), "line": line, "key": name, "message": message})
+
+    if _READERS in raw:
+        reader_config.parse(raw[_READERS], say=say)
+        if "reader" in raw:
+            message = "is the old way to write one reader: remove it, [[readers]] is used"
+            found.append({"file": str(path), "line": _line_of(text, "reader"), "key": "reader", "message": message})
+    return found
 
 
 def _line_of_table(text: str, number: int, key: str) -> int:

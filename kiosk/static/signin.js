@@ -59,7 +59,7 @@ export function SignIn({ view, open }) {
     <form onSubmit=${submit} autocomplete="off">
       <div class="row head">
         <button type="button" class="plain square" aria-label=${t("back")} onClick=${() => act({ do: "back" })}><${Icon} name="back" /></button>
-        <${Heading} class="grow" quiet=${true}>${view.link === "offered" ? t("link.offer") : cardOnly ? t("sign_in.card") : t("sign_in.title")}<//>
+        <${Heading} class="grow" quiet=${true}>${cardOnly ? t("sign_in.card") : t("sign_in.title")}<//>
         ${mailed ? html`<p class="offer" role="status"><${Icon} name="info" /><span>${t("mail.sent")}</span></p>`
           : view.link === "offered" ? html`<p class="offer" role="status"><${Icon} name="card" /><span><b>${t("link.offer")}.</b> ${t("link.offer.text")}</span></p>`
           : html`<${Tools} view=${view} open=${open} />`}

@@ -196,21 +196,7 @@ class FakeDaemon:
             status, error = self.refuse[what]
             return JSONResponse({"error": error}, status)
         if what == "heartbeat":
-            return JSONResponse(
-                {
-                    "now": at(),
-                    "name": "Copy room",
-                    "policy": self.policy,
-                    "printers": self.printers,
-                    "languages": ["en", "de", "fr", "es", "ar"],
-                    "idle_s": self.idle_s,
-                    "countdown_s": self.countdown_s,
-                    "enrolment": {"link": self.may_link, "mailed_code": self.mailed_code},
-                    "open": self.opens_at is None,
-                    "opens_at": self.opens_at,
-                    "notice": "",
-                }
-            )
+            return self._heartbeat()
         if what == "command":
             self.answers[data["command_id"]] = data["answer"]
             return JSONResponse({})
@@ -231,6 +217,23 @@ class FakeDaemon:
             return self._raise(token, person, data)
         handler = getattr(self, "_" + what.split("/")[0])
         return await handler(person, data, token)
+
+    def _heartbeat(self) -> Response:
+        return JSONResponse(
+            {
+                "now": at(),
+                "name": "Copy room",
+                "policy": self.policy,
+                "printers": self.printers,
+                "languages": ["en", "de", "fr", "es", "ar"],
+                "idle_s": self.idle_s,
+                "countdown_s": self.countdown_s,
+                "enrolment": {"link": self.may_link, "mailed_code": self.mailed_code},
+                "open": self.opens_at is None,
+                "opens_at": self.opens_at,
+                "notice": "",
+            }
+        )
 
     def _signature_problem(self, request: Request, body: bytes) -> str | None:
         head = request.headers

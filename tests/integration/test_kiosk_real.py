@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
 from daemon.devices.simulated import SimulatedPrinter
 from daemon.system import SystemClock
@@ -21,6 +21,9 @@ from tests.helpers.terminal import ROOT, Terminal
 
 PASSWORD = "a walrus on a bicycle"
 READY_S = 20
+TAP = """() => fetch("/ui/tap", {
+  method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ raw: "04A224B1C2D380" }),
+})"""
 IPP_PRINT = """{ NAME "p" OPERATION Print-Job GROUP operation-attributes-tag ATTR charset attributes-charset utf-8
 ATTR language attributes-natural-language en ATTR uri printer-uri $uri ATTR name requesting-user-name ada
 ATTR name job-name "Lesson plan" ATTR mimeMediaType document-format application/pdf FILE $filename STATUS successful-ok }"""
@@ -126,47 +129,59 @@ async def enrolled(house: House, directory: Path, *, reader: str = "none") -> Te
     return Terminal(directory)
 
 
+async def hire(house: House, **given: str) -> dict:
+    """Ada, with the password."""
+    command = ("user", "add", "ada", "--display-name", "Ada Lovelace", "--pin", "auto", "--password-stdin")
+    return await asyncio.to_thread(house.holdfast, *command, stdin=PASSWORD, **given)
+
+
+async def send(house: House, folder: Path, pages: int, *, color: bool = False) -> None:
+    """Ada sends a document by IPP."""
+    document, test = folder / "plan.pdf", folder / "print.test"
+    document.write_bytes(pdf(pages, color=color))
+    test.write_text(IPP_PRINT)
+    command = ["ipptool", "-tf", str(document), f"ipp://localhost:{house.base}/ipp/print/findme", str(test)]
+    await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True)
+
+
+async def balance(house: House) -> dict:
+    """Ada's first account."""
+    return (await asyncio.to_thread(house.holdfast, "account", "show", "ada"))["accounts"][0]
+
+
+async def sign_in(page: Page, pin: str, password: str = PASSWORD) -> None:
+    """By PIN and password, on the sign-in screen."""
+    await page.get_by_label("PIN").fill(pin)
+    await page.get_by_label("Password").fill(password)
+    await page.get_by_role("button", name="Sign in").click()
+
+
+async def card_terminal(house: House, folder: Path) -> Terminal:
+    """A running terminal with a simulated reader, where a card alone opens."""
+    terminal = await enrolled(house, folder / "terminal", reader="simulated")
+    await asyncio.to_thread(house.holdfast, "terminal", "policy", "copyroom", "card")
+    await terminal.start()
+    return terminal
+
+
 async def test_print_walk_sign_in_release_pay(house, tmp_path) -> None:
     """A document sent by IPP is seen, changed, printed and paid for, with a death of the daemon in between.
 
     The screen shows the death, comes back by itself with the person still signed in, and the ledger verifies.
     """
     house, printer = house
-    person = await asyncio.to_thread(
-        house.holdfast,
-        "user",
-        "add",
-        "ada",
-        "--display-name",
-        "Ada Lovelace",
-        "--pin",
-        "auto",
-        "--password-stdin",
-        stdin=PASSWORD,
-    )
-    document, test = tmp_path / "plan.pdf", tmp_path / "print.test"
-    document.write_bytes(pdf(3, color=True))
-    test.write_text(IPP_PRINT)
-    await asyncio.to_thread(
-        subprocess.run,
-        ["ipptool", "-tf", str(document), f"ipp://localhost:{house.base}/ipp/print/findme", str(test)],
-        check=True,
-        capture_output=True,
-    )
-    before = (await asyncio.to_thread(house.holdfast, "account", "show", "ada"))["accounts"][0]["available"]["amount"]
+    person = await hire(house)
+    await send(house, tmp_path, 3, color=True)
+    before = (await balance(house))["available"]["amount"]
     terminal = await enrolled(house, tmp_path / "terminal")
     await terminal.start()
     try:
         async with chromium() as browser, screen(browser, terminal.url) as shown:
             page = shown.page
             await page.get_by_role("button", name="Use your PIN").click()
-            await page.get_by_label("PIN").fill(person["pin"])
-            await page.get_by_label("Password").fill("wrong")
-            await page.get_by_role("button", name="Sign in").click()
+            await sign_in(page, person["pin"], "wrong")
             await expect(page.locator(".notice")).to_contain_text("PIN or password is not right")
-            await page.get_by_label("PIN").fill(person["pin"])
-            await page.get_by_label("Password").fill(PASSWORD)
-            await page.get_by_role("button", name="Sign in").click()
+            await sign_in(page, person["pin"])
             await expect(page.get_by_role("button", name="Print all (1)")).to_be_visible()
             house.kill()
             await expect(page.get_by_role("heading", name="not answering")).to_be_visible(timeout=3000)
@@ -182,7 +197,7 @@ async def test_print_walk_sign_in_release_pay(house, tmp_path) -> None:
             assert shown.errors == []
     finally:
         await terminal.stop()
-    account = (await asyncio.to_thread(house.holdfast, "account", "show", "ada"))["accounts"][0]
+    account = await balance(house)
     assert account["available"]["amount"] == before - 3
     assert account["reserved"]["amount"] == 0
     assert (await asyncio.to_thread(house.holdfast, "ledger", "verify"))["ok"] is True
@@ -206,40 +221,16 @@ async def test_a_revoked_terminal_shows_it_is_out_of_service(house, tmp_path) ->
 async def test_an_unknown_card_becomes_ones_own_and_prints_by_itself(house, tmp_path) -> None:
     """Tapped, linked after PIN and password, wished to print at every tap; tapped again, it does, and the owner pays."""
     house, _ = house
-    person = await asyncio.to_thread(
-        house.holdfast,
-        "user",
-        "add",
-        "ada",
-        "--display-name",
-        "Ada Lovelace",
-        "--pin",
-        "auto",
-        "--password-stdin",
-        stdin=PASSWORD,
-    )
-    document, test = tmp_path / "plan.pdf", tmp_path / "print.test"
-    document.write_bytes(pdf(2))
-    test.write_text(IPP_PRINT)
-    await asyncio.to_thread(
-        subprocess.run,
-        ["ipptool", "-tf", str(document), f"ipp://localhost:{house.base}/ipp/print/findme", str(test)],
-        check=True,
-        capture_output=True,
-    )
-    terminal = await enrolled(house, tmp_path / "terminal", reader="simulated")
-    await asyncio.to_thread(house.holdfast, "terminal", "policy", "copyroom", "card")
-    await terminal.start()
-    tap = "() => fetch('/ui/tap', {method: 'POST', headers: {'content-type': 'application/json'}, body: JSON.stringify({raw: '04A224B1C2D380'})})"
+    person = await hire(house)
+    await send(house, tmp_path, 2)
+    terminal = await card_terminal(house, tmp_path)
     try:
         async with chromium() as browser, screen(browser, terminal.url) as shown:
             page = shown.page
             await expect(page.get_by_role("heading", name="Tap your card")).to_be_visible()
-            await page.evaluate(tap)
+            await page.evaluate(TAP)
             await expect(page.get_by_text("We do not know this card").first).to_be_visible()
-            await page.get_by_label("PIN").fill(person["pin"])
-            await page.get_by_label("Password").fill(PASSWORD)
-            await page.get_by_role("button", name="Sign in").click()
+            await sign_in(page, person["pin"])
             await page.get_by_role("button", name="Badge").click()
             await expect(page.get_by_role("heading", name="Your card is linked")).to_be_visible()
             await page.get_by_role("button", name="Show my jobs").click()
@@ -249,7 +240,7 @@ async def test_an_unknown_card_becomes_ones_own_and_prints_by_itself(house, tmp_
             await page.keyboard.press("Escape")
             await page.get_by_role("button", name="Sign out").click()
             await expect(page.get_by_role("heading", name="Tap your card")).to_be_visible()
-            await page.evaluate(tap)
+            await page.evaluate(TAP)
             await expect(page.get_by_role("alertdialog", name="Printing 1 job")).to_be_visible()
             assert "Lesson plan" not in await page.content()
             await expect(page.get_by_role("heading", name="Your job is printed")).to_be_visible(timeout=20_000)
@@ -258,7 +249,7 @@ async def test_an_unknown_card_becomes_ones_own_and_prints_by_itself(house, tmp_
         await terminal.stop()
     (card,) = (await asyncio.to_thread(house.holdfast, "user", "show", "ada"))["cards"]
     assert card["label"] == "Badge"
-    account = (await asyncio.to_thread(house.holdfast, "account", "show", "ada"))["accounts"][0]
+    account = await balance(house)
     assert account["reserved"]["amount"] == 0
     assert (await asyncio.to_thread(house.holdfast, "ledger", "verify"))["ok"] is True
 
@@ -266,42 +257,20 @@ async def test_an_unknown_card_becomes_ones_own_and_prints_by_itself(house, tmp_
 async def test_the_password_raises_a_card_at_the_real_daemon(house, tmp_path) -> None:
     """Titles hidden after the tap alone, shown after the password; the same card ends it."""
     house, _ = house
-    await asyncio.to_thread(
-        house.holdfast,
-        "user",
-        "add",
-        "ada",
-        "--display-name",
-        "Ada Lovelace",
-        "--pin",
-        "auto",
-        "--password-stdin",
-        stdin=PASSWORD,
-    )
+    await hire(house)
     await asyncio.to_thread(house.holdfast, "card", "add", "ada", stdin="04A224B1C2D380\n")
-    document, test = tmp_path / "plan.pdf", tmp_path / "print.test"
-    document.write_bytes(pdf(1))
-    test.write_text(IPP_PRINT)
-    await asyncio.to_thread(
-        subprocess.run,
-        ["ipptool", "-tf", str(document), f"ipp://localhost:{house.base}/ipp/print/findme", str(test)],
-        check=True,
-        capture_output=True,
-    )
-    terminal = await enrolled(house, tmp_path / "terminal", reader="simulated")
-    await asyncio.to_thread(house.holdfast, "terminal", "policy", "copyroom", "card")
-    await terminal.start()
-    tap = "() => fetch('/ui/tap', {method: 'POST', headers: {'content-type': 'application/json'}, body: JSON.stringify({raw: '04A224B1C2D380'})})"
+    await send(house, tmp_path, 1)
+    terminal = await card_terminal(house, tmp_path)
     try:
         async with chromium() as browser, screen(browser, terminal.url) as shown:
             page = shown.page
             await expect(page.get_by_role("heading", name="Tap your card")).to_be_visible()
-            await page.evaluate(tap)
+            await page.evaluate(TAP)
             await page.get_by_role("button", name="Show titles").click()
             await page.get_by_role("textbox", name="Password").fill(PASSWORD)
             await page.keyboard.press("Enter")
             await expect(page.get_by_text("Lesson plan")).to_be_visible()
-            await page.evaluate(tap)
+            await page.evaluate(TAP)
             await expect(page.get_by_role("heading", name="Tap your card")).to_be_visible()
             assert shown.errors == []
     finally:

@@ -31,6 +31,12 @@ FILLERS = {
 OTHERS = {
     "daemon/jobs/store.py": {"where": "j.state='pending-held'"},
     "daemon/auth/card_store.py": {"where": "c.id=:id"},
+    "daemon/people/store.py": {
+        "found": r"""(pin=:text OR name||' '||display_name||' '||email LIKE :t0 ESCAPE '\'
+            OR id IN (SELECT person_id FROM person_alias WHERE name LIKE :t0 ESCAPE '\'))""",
+        "state": "locked",
+        "among": ":i0, :i1",
+    },
     "daemon/jobs/delivery_store.py": {"sets": "phase=:set_phase"},
 }
 BUILT_ELSEWHERE = frozenset({"queries", "sql", "query", "statement", "keys"})

@@ -37,8 +37,8 @@ SHAPES: Mapping[str, tuple[str, str]] = {
         "state: active, expired, blocked; never a number",
     ),
     "card add": (
-        "card_id user label ... cards cards_max new",
-        "the card, as `card show`; new: false when it was theirs",
+        "card_id user label ... cards cards_max new notice",
+        "the card, as `card show`; new: false when it was theirs; notice: not empty when no reader reads such a card",
     ),
     "card import": (
         "items[line user state card_id code message] applied added unchanged refused",

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 RAW_CHARS_MAX = 512
 """Longer than anything a card says, shorter than anything that could hurt."""
 
+_ANY_NUMBER = "1"
+"""Two formats know each other's cards when they make the same bytes of the same number, whichever it is."""
+
 
 class CardReads:
     """The formats of an installation and the rules that choose among them."""
@@ -37,6 +40,16 @@ class CardReads:
             NotFound: there is none; the message lists what there is.
         """
         return self.formats.named(name or self.default)
+
+    def is_tapped(self, name: str) -> bool:
+        """Whether a tap can find a card enrolled in the format of this name: some reader's format shares its bytes.
+
+        Raises:
+            NotFound: there is no format of this name.
+        """
+        enrolled = self.named(name).canonical_of(_ANY_NUMBER)
+        readers = {self.default, *(rule.format for rule in self._rules)}
+        return any(self.named(reader).canonical_of(_ANY_NUMBER) == enrolled for reader in readers)
 
     def form(self, raw: str, name: str) -> bytes:
         """The canonical bytes of a read in the format of this name.

@@ -40,6 +40,8 @@ def add(context: Context) -> int:
     def told(made: Any) -> None:
         what = "is linked to" if made["new"] else "was linked before to"
         say(f"Card {made['card_id']} {what} {made['user']}, who has {made['cards']} of {made['cards_max']} cards.")
+        if made["notice"]:
+            say(f"Note: {made['notice']}")
 
     return answer(context, lambda api: api.post("/cards", body), told, needs_daemon=bool(options.tapped_at))
 

@@ -99,6 +99,17 @@ class CardDesk:
             "read_kept": card.has_read,
         }
 
+    def notice(self, card: Card) -> str:
+        """What whoever added this card should know; empty when a tap at some reader can find it."""
+        reads = self._cards.reads
+        name = card.format or reads.default
+        if reads.is_tapped(name):
+            return ""
+        return (
+            f"No reader is set to read cards as {name!r}, so a tap will not find this card: set cards.default_format or"
+            " [[cards.readers]] to this format or one of its namespace, or add the card as its reader reads it."
+        )
+
     # ----- changes -----
     async def describe(self, card_id: str, *, label: str | None, expires: str | None, actor: Actor) -> Card:
         """Another label and end, as people write it (empty: it does not end); None leaves either.

@@ -66,6 +66,18 @@ def test_a_card_is_added_listed_blocked_and_removed(desk):
     assert bytes.fromhex(NUMBER) not in raw
 
 
+def test_a_card_that_no_reader_reads_so_is_told_when_it_is_added(desk):
+    """A format no reader is set to gets a notice; one that shares its namespace with a reader's gets none."""
+    assert desk.add("anna", NUMBER, "--reader-format", "default")["notice"] == ""
+    told = desk.add("anna", NUMBER, "--reader-format", "uid-hex")["notice"]
+    assert "'uid-hex'" in told
+    assert "cards.default_format" in told
+    config = desk.state / "holdfast.toml"
+    config.write_text(config.read_text() + '\n[[cards.readers]]\nreader = "stripe"\nformat = "uid-decimal"\n')
+    assert desk.add("bert", "11223344", "--reader-format", "uid-hex")["notice"] == ""
+    assert "'h10301'" in desk.add("bert", "6C7CDB", "--reader-format", "h10301")["notice"]
+
+
 def test_a_file_is_tried_first_and_applied_row_by_row(desk, tmp_path):
     """Without --apply nothing is written; every bad row is told by its line; applied twice adds nothing more."""
     file = tmp_path / "cards.csv"

@@ -92,8 +92,9 @@ class Reformat(BaseModel):
 
 
 def _linked(services: ApiServices, linked: Linked) -> dict[str, Any]:
-    card = services.cards.desk.shape(linked.card)
-    return {**card, "cards": linked.cards, "cards_max": linked.cards_max, "new": linked.is_new}
+    desk = services.cards.desk
+    counted = {"cards": linked.cards, "cards_max": linked.cards_max, "new": linked.is_new}
+    return {**desk.shape(linked.card), **counted, "notice": desk.notice(linked.card)}
 
 
 @router.get("")

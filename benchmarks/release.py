@@ -67,7 +67,8 @@ class Printers:
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
-        self._process.kill()
+        with suppress(ProcessLookupError):
+            self._process.kill()
         await self._process.wait()
         await self._task
 

@@ -71,6 +71,7 @@ class _Via:
     method: Method
     where: str
     terminal_id: int | None = None
+    terminal: str | None = None  # its public id, as logs have it
 
 
 class SignIn:
@@ -322,7 +323,7 @@ class SignIn:
         name = f"p{person}" if person else f"u{now}:{via.key}"
         is_paused = self._throttle.failed(source=via.source, person=name, at_us=now)
         self.failures_total[via.method] += 1
-        log.info("sign_in.failed", method=via.method, terminal_id=via.terminal_id)
+        log.info("sign_in.failed", method=via.method, terminal_id=via.terminal)
         await self._alert(via, now, is_paused=is_paused)
 
     def _tell(self, unit: Unit, subject: Subject, news: str, via: _Via, now: int) -> None:
@@ -353,7 +354,7 @@ class SignIn:
             if happened:
                 unit.event(Event(topic, via.where), now)
                 unit.audit(actor="system", action=topic, subject=via.where, detail={}, at_us=now)
-                log.warning(topic, source_kind=via.source.partition(":")[0], terminal_id=via.terminal_id)
+                log.warning(topic, source_kind=via.source.partition(":")[0], terminal_id=via.terminal)
         for admin in await self._store.holders(permissions.ADMIN) if begins else ():
             self._mailer.notify(
                 unit, "sign-in-sprayed", admin, dedupe=f"sprayed:{admin.public_id}:{now}",
@@ -381,7 +382,7 @@ def identity_of(subject: Subject) -> Identity:
 
 
 def _at_terminal(terminal: Terminal, method: Method, *, key: str) -> _Via:
-    return _Via(source=f"terminal:{terminal.id}", key=key, method=method, where=terminal.name, terminal_id=terminal.id)
+    return _Via(f"terminal:{terminal.id}", key, method, terminal.name, terminal.id, terminal.public_id)
 
 
 def _from_browser(peer: str, key: str) -> _Via:

@@ -18,13 +18,14 @@ class SessionStore:
         self._db = db
 
     async def open_session(self, value: bytes, *, now_us: int) -> Session | None:
-        """The session with this hash if it still holds: not ended, not expired, person active, same epoch."""
+        """The session with this hash if it still holds: not over, its card neither, person active, same epoch."""
         row = await self._db.read_one(
             """SELECT s.person_id, s.terminal_id, s.method, s.opened_at_us, s.expires_at_us, s.absolute_us,
                       s.card_id, p.public_id, p.name, p.language
-                 FROM session s JOIN person p ON p.id=s.person_id
+                 FROM session s JOIN person p ON p.id=s.person_id LEFT JOIN card c ON c.id=s.card_id
                 WHERE s.hash=:hash AND s.ended_at_us IS NULL AND s.expires_at_us>:now AND s.absolute_us>:now
-                  AND p.is_active=1 AND p.removed_at_us IS NULL AND p.session_epoch=s.epoch""",
+                  AND p.is_active=1 AND p.removed_at_us IS NULL AND p.session_epoch=s.epoch
+                  AND (c.expires_at_us IS NULL OR c.expires_at_us>:now)""",
             hash=value,
             now=now_us,
         )

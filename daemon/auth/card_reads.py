@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daemon.auth.card_formats import DEFAULT_NAME, Formats, choose
+from daemon.auth.card_formats.choosing import is_ruled
 from daemon.auth.cards import CardUnreadable
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 RAW_CHARS_MAX = 512
 """Longer than anything a card says, shorter than anything that could hurt."""
 
+_EVERY = ("", "*")
 _ANY_NUMBER = "1"
 """Two formats know each other's cards when they make the same bytes of the same number, whichever it is."""
 
@@ -33,6 +35,13 @@ class CardReads:
         """The name of the format this reader's reads are in: the first rule that fits, else the site's default."""
         return choose(self._rules, terminal=terminal, reader=reader, default=self.default)
 
+    def is_ruled(self, *, terminal: str, reader: str) -> bool:
+        """Whether the site has said what this reader's reads are.
+
+        Where it has not, a card is looked for by the format it was enrolled in too: the same read means the same card.
+        """
+        return is_ruled(self._rules, terminal=terminal, reader=reader)
+
     def named(self, name: str) -> CardFormat:
         """The format of this name; empty means the site's default.
 
@@ -42,14 +51,17 @@ class CardReads:
         return self.formats.named(name or self.default)
 
     def is_tapped(self, name: str) -> bool:
-        """Whether a tap can find a card enrolled in the format of this name: some reader's format shares its bytes.
+        """Whether a tap can find a card enrolled in the format of this name.
+
+        It can at every reader without a rule, and at those whose rule names a format that makes the same bytes.
 
         Raises:
             NotFound: there is no format of this name.
         """
         enrolled = self.named(name).canonical_of(_ANY_NUMBER)
-        readers = {self.default, *(rule.format for rule in self._rules)}
-        return any(self.named(reader).canonical_of(_ANY_NUMBER) == enrolled for reader in readers)
+        if not any(rule.terminal in _EVERY and rule.reader in _EVERY for rule in self._rules):
+            return True
+        return any(self.named(rule.format).canonical_of(_ANY_NUMBER) == enrolled for rule in self._rules)
 
     def form(self, raw: str, name: str) -> bytes:
         """The canonical bytes of a read in the format of this name.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from daemon.auth.card_reads import RAW_CHARS_MAX
 from daemon.auth.card_rules import asks_password, judge
 from daemon.auth.cards import CardUnreadable
 from daemon.auth.identity import CardsNotAccepted, PasswordNeeded, SignedIn, SignInFailed, SignInPaused
@@ -22,6 +23,7 @@ from daemon.auth.tickets import LinkTicket, PasswordTicket
 from daemon.auth.turns import Turns
 from daemon.db.unit import Unit, UnitRefused
 from daemon.kernel.clock import US_PER_S
+from daemon.kernel.errors import NotFound
 from daemon.kernel.events import Event
 
 if TYPE_CHECKING:
@@ -127,8 +129,7 @@ class CardSignIn:
             self.taps_total["paused"] += 1
             await self._tell("taps.paused", terminal, now)
             raise SignInPaused("Too many cards at once here. Please wait a moment.", retry_after_s=wait)
-        form, name = await self._form(raw, terminal, reader, now)
-        found = await self._found(form, terminal, now)
+        name, form, found = await self._identify(raw, terminal, reader, now)
         if found is None:
             raise await self._unknown(self.hashes.of(form)[0], LinkTicket(name, raw, reader), terminal, now)
         verdict = judge(
@@ -182,17 +183,50 @@ class CardSignIn:
         return self._box.open(sealed, place=read_place(card_id)).decode()
 
     # ----- inside -----
-    async def _form(self, raw: str, terminal: Terminal, reader: str, now: int) -> tuple[bytes, str]:
-        """The canonical form of the read and the name of its format; what is no number is counted and refused."""
+    async def _identify(self, raw: str, terminal: Terminal, reader: str, now: int) -> tuple[str, bytes, Tapped | None]:
+        """(format, canonical form, card) of a read; no card for one nobody has.
+
+        Raises:
+            CardUnreadable: no number in the format that holds at this reader; counted.
+        """
         name = self.reads.chosen(terminal=terminal.name, reader=reader)
+        form, found, refused = b"", None, None
         try:
-            return self.reads.form(raw, name), name
-        except CardUnreadable:
-            self.taps_total["unreadable"] += 1
-            log.info("card.unreadable", terminal_id=terminal.public_id, format=name)
-            if self._gate.garbage(terminal.id, now):
-                await self._tell("taps.unreadable", terminal, now, format=name)
-            raise
+            form = self.reads.form(raw, name)
+            found = await self._found(form, terminal, now)
+        except CardUnreadable as wrong:
+            refused = wrong
+        elsewhere = None if found else await self._as_enrolled(raw, name, terminal, reader, now)
+        if elsewhere is not None:
+            return elsewhere
+        if refused is not None:
+            await self._garbage(name, terminal, now)
+            raise refused
+        return name, form, found
+
+    async def _garbage(self, name: str, terminal: Terminal, now: int) -> None:
+        """Count a read that is no number in its reader's format."""
+        self.taps_total["unreadable"] += 1
+        log.info("card.unreadable", terminal_id=terminal.public_id, format=name)
+        if self._gate.garbage(terminal.id, now):
+            await self._tell("taps.unreadable", terminal, now, format=name)
+
+    async def _as_enrolled(
+        self, raw: str, tried: str, terminal: Terminal, reader: str, now: int
+    ) -> tuple[str, bytes, Tapped] | None:
+        """At a reader without a rule: the one card that this very read stands for in the format it was enrolled in."""
+        if len(raw) > RAW_CHARS_MAX or self.reads.is_ruled(terminal=terminal.name, reader=reader):
+            return None
+        hits = []
+        for name in await self._store.formats():
+            try:
+                form = self.reads.form(raw, name)
+            except (CardUnreadable, NotFound):
+                continue
+            found = await self._found(form, terminal, now) if name != tried else None
+            if found is not None and found.format == name:
+                hits.append((name, form, found))
+        return hits[0] if len({found.id for _name, _form, found in hits}) == 1 else None
 
     async def _found(self, form: bytes, terminal: Terminal, now: int) -> Tapped | None:
         """The card of this form; looked for again when the keys changed while it was looked for."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from daemon.db.unit import Row, Unit
 
 PAGE_MAX = 500
+FORMATS_MAX = 16
 _WORKS = "blocked_at_us IS NULL AND (expires_at_us IS NULL OR expires_at_us>:now)"
 _CARD = """c.id, c.public_id, c.person_id, c.key_id, c.format, c.label, c.created_at_us, c.created_by, c.expires_at_us,
   c.blocked_at_us, c.last_used_at_us, c.sealed IS NOT NULL AS has_read, p.public_id AS user_id, p.name AS user_name"""
@@ -32,6 +33,7 @@ class Tapped:
     blocked_at_us: int | None
     has_read: bool
     is_proven: bool
+    format: str
     subject: Subject
 
     def __repr__(self) -> str:
@@ -112,7 +114,7 @@ class CardStore:
         rows = await self._db.read(
             f"""SELECT k.id AS card_id, k.public_id AS card_public_id, k.hash AS card_hash, k.key_id AS card_key_id,
                        k.expires_at_us,
-                       k.blocked_at_us, k.sealed IS NOT NULL AS has_read,
+                       k.blocked_at_us, k.sealed IS NOT NULL AS has_read, k.format,
                        EXISTS(SELECT 1 FROM card_proof WHERE card_id=k.id AND terminal_id=:terminal AND day=:day)
                          AS is_proven, {SUBJECT_COLUMNS}
                   FROM card k JOIN person p ON p.id=k.person_id LEFT JOIN credential c ON c.person_id=p.id
@@ -134,8 +136,14 @@ class CardStore:
             blocked_at_us=row["blocked_at_us"],
             has_read=bool(row["has_read"]),
             is_proven=bool(row["is_proven"]),
+            format=row["format"],
             subject=subject,
         )
+
+    async def formats(self) -> list[str]:
+        """The formats cards are enrolled in, at most `FORMATS_MAX`."""
+        rows = await self._db.read("SELECT DISTINCT format FROM card ORDER BY format LIMIT :most", most=FORMATS_MAX)
+        return [row["format"] for row in rows]
 
     async def by_hashes(self, hashes: Sequence[bytes]) -> Card | None:
         """The card with one of these keyed hashes, whoever has it."""

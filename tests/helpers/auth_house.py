@@ -145,12 +145,12 @@ class AuthHouse:
         row = await self.db.read_one("SELECT id FROM person WHERE name=:n", n=name)
         return row["id"]
 
-    async def add_card(self, person_id, raw, *, expires_at_us=None, label="") -> str:
+    async def add_card(self, person_id, raw, *, expires_at_us=None, label="", form_of="default") -> str:
         public_id = new_id(self.dice)
-        form = self.card_sign_in.reads.form(raw, "")
+        form = self.card_sign_in.reads.form(raw, form_of)
         value, key_id = self.hashes.of(form)
         new = NewCard(
-            public_id=public_id, person_id=person_id, value=value, key_id=key_id, format="default", label=label,
+            public_id=public_id, person_id=person_id, value=value, key_id=key_id, format=form_of, label=label,
             sealed=self.card_sign_in.seal_read(raw, card_id=public_id), created_by="test", at_us=1,
             expires_at_us=expires_at_us,
         )  # fmt: skip

@@ -31,5 +31,10 @@ def choose(rules: Iterable[Rule], *, terminal: str, reader: str, default: str = 
     return default
 
 
+def is_ruled(rules: Iterable[Rule], *, terminal: str, reader: str) -> bool:
+    """Whether a rule says what reads of this reader are; without one, only the site's default is known of them."""
+    return any(_matches(rule.terminal, terminal) and _matches(rule.reader, reader) for rule in rules)
+
+
 def _matches(glob: str, name: str) -> bool:
     return fnmatchcase(name.casefold(), (glob or "*").casefold())

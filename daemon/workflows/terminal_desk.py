@@ -107,10 +107,10 @@ class TerminalDesk:
             TerminalUnknown: there is none.
         """
         known = await self._terminals.list()
-        found = [t for t in known if name_or_id in (t.public_id, t.name)]
+        found = [t for t in known if name_or_id in (t.public_id, t.name, _called(t))]
         if not found:
             raise TerminalUnknown(f"there is no terminal {name_or_id!r}")
-        return min(found, key=lambda t: t.revoked_at_us is not None)
+        return min(found, key=lambda t: (t.revoked_at_us is not None, -(t.revoked_at_us or 0)))
 
     async def show(self, name_or_id: str) -> dict[str, Any]:
         """One terminal as scripts see it."""
@@ -195,7 +195,7 @@ class TerminalDesk:
     async def _in_use(self, name_or_id: str) -> Terminal:
         terminal = await self.find(name_or_id)
         if terminal.revoked_at_us is not None:
-            raise TerminalUnknown(f"terminal {terminal.name!r} was revoked before")
+            raise TerminalUnknown(f"terminal {_called(terminal)!r} was revoked before")
         return terminal
 
     async def _around(self) -> _Around:
@@ -232,7 +232,7 @@ class TerminalDesk:
         now = self._clock.now_us()
         shape = {
             "terminal_id": terminal.public_id,
-            "name": terminal.name,
+            "name": _called(terminal),
             "state": "revoked" if terminal.revoked_at_us else enrolled,
             "policy": terminal.policy,
             "effective_policy": self._terminals.policy_of(terminal),
@@ -298,3 +298,8 @@ def _name_taken(refused: UnitRefused, name: str) -> Exception:
     if refused.code == "terminal-not-found":
         return TerminalUnknown(f"terminal {name!r} was revoked before")
     return refused
+
+
+def _called(terminal: Terminal) -> str:
+    """The name people gave it; a revoked terminal's row has given its name back."""
+    return terminal.name.removesuffix(f" (revoked {terminal.public_id})") if terminal.revoked_at_us else terminal.name

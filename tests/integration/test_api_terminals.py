@@ -148,4 +148,7 @@ async def test_a_revoked_terminal_is_out_of_reach(site):
     ):  # fmt: skip
         answer = await site.local.request(method, f"/api/v1/terminals/{ident}{path}", json=body)
         assert (answer.status_code, answer.json()["error"]["code"]) == (404, "terminal-not-found"), path
+    shown = (await site.local.get("/api/v1/terminals/door")).json()
+    assert (shown["terminal_id"], shown["name"], shown["state"]) == (ident, "door", "revoked")
     assert (await site.local.post("/api/v1/terminals", json={"name": "door", "printers": ["p1"]})).status_code == 201
+    assert (await site.local.get("/api/v1/terminals/door")).json()["state"] == "waiting"

@@ -75,7 +75,13 @@ def server():
     run("systemd-sysusers")
     run("install", "-m", "644", str(units / "holdfast.tmpfiles"), "/usr/lib/tmpfiles.d/holdfast.conf")
     run("systemd-tmpfiles", "--create", "/usr/lib/tmpfiles.d/holdfast.conf")
-    run("install", "-m", "644", *map(str, [*units.glob("holdfast*.service"), *units.glob("holdfast*.socket")]), "/etc/systemd/system/")
+    run(
+        "install",
+        "-m",
+        "644",
+        *map(str, [*units.glob("holdfast*.service"), *units.glob("holdfast*.socket")]),
+        "/etc/systemd/system/",
+    )
     run("runuser", "-u", "holdfast", "--", HOLDFAST, "init", "--state", str(STATE), "--name", "localhost")
     for key in KEYS:
         run("install", "-m", "400", str(STATE / "keys" / key), f"/etc/holdfast/keys/{key}")
@@ -88,7 +94,15 @@ def server():
     run("systemctl", "daemon-reload")
     run("systemctl", "start", "holdfast-ipp.socket", "holdfast-ipps.socket", "holdfast-https.socket")
     yield
-    run("systemctl", "stop", "holdfast.service", "holdfast-ipp.socket", "holdfast-ipps.socket", "holdfast-https.socket", may_fail=True)
+    run(
+        "systemctl",
+        "stop",
+        "holdfast.service",
+        "holdfast-ipp.socket",
+        "holdfast-ipps.socket",
+        "holdfast-https.socket",
+        may_fail=True,
+    )
 
 
 @pytest.fixture
@@ -113,18 +127,29 @@ def test_keys_are_credentials(daemon):
     """The daemon runs on keys that are in its own directory no more; no other account can read them."""
     assert not (STATE / "keys/pepper").exists()
     assert show("holdfast.service", "ActiveState") == "active"
-    other = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "cat", "/etc/holdfast/keys/pepper"], capture_output=True, check=False)
+    other = subprocess.run(
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "cat", "/etc/holdfast/keys/pepper"],
+        capture_output=True,
+        check=False,
+    )
     assert other.returncode != 0
     seen = run("sh", "-c", f"cat /proc/{daemon}/environ | tr '\\0' '\\n'")
     directory = re.search(r"CREDENTIALS_DIRECTORY=(\S+)", seen)
     assert directory
-    assert sorted(path.name for path in Path(f"/proc/{daemon}/root{directory[1]}").iterdir()) == sorted(f"holdfast-{key}" for key in KEYS)
+    assert sorted(path.name for path in Path(f"/proc/{daemon}/root{directory[1]}").iterdir()) == sorted(
+        f"holdfast-{key}" for key in KEYS
+    )
 
 
 def test_the_daemon_is_locked_in(daemon):
     """No capability, none to be had, system calls filtered, the system read-only, other processes out of sight."""
     status = dict(line.split(":\t", 1) for line in Path(f"/proc/{daemon}/status").read_text("ascii").splitlines())
-    assert (status["CapEff"].strip("0"), status["CapBnd"].strip("0"), status["NoNewPrivs"], status["Seccomp"]) == ("", "", "1", "2")
+    assert (status["CapEff"].strip("0"), status["CapBnd"].strip("0"), status["NoNewPrivs"], status["Seccomp"]) == (
+        "",
+        "",
+        "1",
+        "2",
+    )
     mounts = [line.split() for line in Path(f"/proc/{daemon}/mounts").read_text("utf-8").splitlines()]
     roots = [options.split(",") for _, place, _, options, *_ in mounts if place == "/"]
     assert all("ro" in options for options in roots)
@@ -165,7 +190,17 @@ def test_stopped_it_ends_cleanly(daemon):
 def terminal(server):
     """A terminal on the same machine, enrolled, with a reader of its own rule."""
     ask()
-    holdfast("user", "add", "anna", "--display-name", "Anna", "--pin", "auto", "--password-stdin", stdin="a walrus on a bicycle")
+    holdfast(
+        "user",
+        "add",
+        "anna",
+        "--display-name",
+        "Anna",
+        "--pin",
+        "auto",
+        "--password-stdin",
+        stdin="a walrus on a bicycle",
+    )
     holdfast("printer", "add", "lobby", "--uri", "ipp://127.0.0.1:9/ipp/print")
     announced = holdfast("terminal", "add", "hall", "--printer", "lobby", "--policy", "card")
     run(
@@ -177,7 +212,9 @@ def terminal(server):
     config.write_text(text + f'\n[[readers]]\nname = "desk"\nkind = "evdev"\nmatch = "{READER}"\n', "utf-8")
     rules = Path("/etc/udev/rules.d")
     run("install", "-m", "644", str(OPT / "systemd/70-holdfast-readers.rules"), str(rules))
-    (rules / "65-holdfast-own-readers.rules").write_text(f'SUBSYSTEM=="input", ATTRS{{name}}=="{READER}", ENV{{HOLDFAST_READER}}="1"\n')
+    (rules / "65-holdfast-own-readers.rules").write_text(
+        f'SUBSYSTEM=="input", ATTRS{{name}}=="{READER}", ENV{{HOLDFAST_READER}}="1"\n'
+    )
     run("udevadm", "control", "--reload")
     run("systemctl", "start", "holdfast-kiosk.service")
     yield
@@ -210,7 +247,19 @@ async def test_a_card_typed_at_the_terminal_reaches_the_daemon(terminal, reader)
     async with asyncio.timeout(60):
         while True:
             await asyncio.sleep(0.5)
-            linked = await asyncio.to_thread(run, HOLDFAST, "card", "add", "anna", "--tapped-at", "hall", "--state", str(STATE), "--json", may_fail=True)
+            linked = await asyncio.to_thread(
+                run,
+                HOLDFAST,
+                "card",
+                "add",
+                "anna",
+                "--tapped-at",
+                "hall",
+                "--state",
+                str(STATE),
+                "--json",
+                may_fail=True,
+            )
             if "card_id" in linked:
                 break
     assert [card["card_id"] for card in holdfast("user", "show", "anna")["cards"]] == [json.loads(linked)["card_id"]]

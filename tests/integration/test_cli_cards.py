@@ -83,7 +83,9 @@ def test_try_agrees_with_the_table(shell, row):
     found = json.loads(out)
     assert (got, found["normalised"]) == (code, row["normalised"])
     if "\n" not in row["raw"] and "\r" not in row["raw"] and "\u0000" not in row["raw"]:
-        assert shell.json("card", "try", "--pipeline", row["pipeline"], "-", code=code, stdin=f"{row['raw']}\n") == found
+        assert (
+            shell.json("card", "try", "--pipeline", row["pipeline"], "-", code=code, stdin=f"{row['raw']}\n") == found
+        )
 
 
 @pytest.mark.parametrize(
@@ -166,7 +168,11 @@ def test_formats_are_listed(shell, state):
 
 def test_an_installation_that_is_not_there_is_told(shell, tmp_path):
     """A mistyped --state never falls back to the formats shipped, nor writes somewhere else."""
-    for words in (("card", "formats"), ("card", "try", "--format", "uid-hex", "00"), ("card", "learn", "--pair", "A", "A")):
+    for words in (
+        ("card", "formats"),
+        ("card", "try", "--format", "uid-hex", "00"),
+        ("card", "learn", "--pair", "A", "A"),
+    ):
         assert "does not exist" in shell.json(*words, "--state", str(tmp_path / "typo"), code=2)["error"]["message"]
 
 
@@ -199,9 +205,7 @@ def test_an_installation_has_formats_and_checks_them(shell, state):
 
 def test_learn_from_pairs(shell):
     """Pairs as arguments: the pipeline that fits, which format does the same, nothing written."""
-    found = shell.json(
-        "card", "learn", "--pair", "1C78F2BF", "3220338716", "--pair", "E43AC9D2", "3536403172"
-    )
+    found = shell.json("card", "learn", "--pair", "1C78F2BF", "3220338716", "--pair", "E43AC9D2", "3536403172")
     assert found["ok"] is True
     assert found["pairs"] == 2
     assert found["proposals"][0]["pipeline"] == "rev | hex2dec"

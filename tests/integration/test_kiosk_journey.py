@@ -47,7 +47,11 @@ async def test_every_screen_is_clean_and_large(tmp_path, size: str) -> None:
     daemon = FakeDaemon()
     daemon.page_s = 0.05
     daemon.printers.append({**daemon.printers[0], "printer_id": "p2", "name": "Third floor"})
-    async with terminal_with(daemon, tmp_path) as terminal, chromium() as browser, screen(browser, terminal.url, size=size) as shown:
+    async with (
+        terminal_with(daemon, tmp_path) as terminal,
+        chromium() as browser,
+        screen(browser, terminal.url, size=size) as shown,
+    ):
         page = shown.page
         await expect(page.get_by_role("heading", name="Tap your card")).to_be_visible()
         await check(page, size, "idle")
@@ -89,7 +93,11 @@ async def test_refusals_say_why_what_next_and_not_charged(tmp_path) -> None:
     daemon.people.append(ada())
     daemon.people[0].balance = 60
     daemon.printers.append({**daemon.printers[0], "printer_id": "p2", "name": "Third floor"})
-    async with terminal_with(daemon, tmp_path) as terminal, chromium() as browser, screen(browser, terminal.url) as shown:
+    async with (
+        terminal_with(daemon, tmp_path) as terminal,
+        chromium() as browser,
+        screen(browser, terminal.url) as shown,
+    ):
         page = shown.page
         await sign_in(page)
         await page.get_by_role("button", name="Print all (3)").click()
@@ -115,7 +123,11 @@ async def test_the_keyboard_alone_is_enough(tmp_path) -> None:
     daemon.page_s = 0.01
     daemon.people.append(ada())
     daemon.people[0].jobs = daemon.people[0].jobs[:2]
-    async with terminal_with(daemon, tmp_path) as terminal, chromium() as browser, screen(browser, terminal.url, touch=False) as shown:
+    async with (
+        terminal_with(daemon, tmp_path) as terminal,
+        chromium() as browser,
+        screen(browser, terminal.url, touch=False) as shown,
+    ):
         page = shown.page
 
         async def reach(role: str, name: str) -> None:
@@ -147,7 +159,11 @@ async def test_the_keyboard_alone_is_enough(tmp_path) -> None:
 
 async def test_nothing_is_left_after_signing_out(tmp_path) -> None:
     """Not in the document, the history, the storage; Back and reload show the idle screen."""
-    async with terminal_with(FakeDaemon(), tmp_path) as terminal, chromium() as browser, screen(browser, terminal.url) as shown:
+    async with (
+        terminal_with(FakeDaemon(), tmp_path) as terminal,
+        chromium() as browser,
+        screen(browser, terminal.url) as shown,
+    ):
         page = shown.page
         await sign_in(page)
         await page.get_by_role("button", name="Sign out").click()
@@ -161,7 +177,9 @@ async def test_nothing_is_left_after_signing_out(tmp_path) -> None:
             assert "Ada" not in html
             assert "Quarterly" not in html
             assert "4711" not in html
-        left = await page.evaluate("Promise.all([caches.keys(), indexedDB.databases()]).then(([a, b]) => [a.length, b.length, localStorage.length, sessionStorage.length])")
+        left = await page.evaluate(
+            "Promise.all([caches.keys(), indexedDB.databases()]).then(([a, b]) => [a.length, b.length, localStorage.length, sessionStorage.length])"
+        )
         assert left == [0, 0, 0, 0]
         assert "t=" not in page.url
 
@@ -170,7 +188,11 @@ async def test_arabic_is_right_to_left_and_follows_the_person(tmp_path) -> None:
     """The screen turns with the person's language, at every language's own plural and money, and turns back."""
     daemon = FakeDaemon()
     daemon.people.append(ada("ar"))
-    async with terminal_with(daemon, tmp_path) as terminal, chromium() as browser, screen(browser, terminal.url) as shown:
+    async with (
+        terminal_with(daemon, tmp_path) as terminal,
+        chromium() as browser,
+        screen(browser, terminal.url) as shown,
+    ):
         page = shown.page
         await page.get_by_role("button", name="Use your PIN").click()
         await page.get_by_label("PIN").fill("٤٧١١")
@@ -193,7 +215,11 @@ async def test_arabic_is_right_to_left_and_follows_the_person(tmp_path) -> None:
 
 async def test_large_text_and_high_contrast_keep_everything_reachable(tmp_path) -> None:
     """The display options of the first screen: nothing is cut off sideways, axe stays clean."""
-    async with terminal_with(FakeDaemon(), tmp_path) as terminal, chromium() as browser, screen(browser, terminal.url) as shown:
+    async with (
+        terminal_with(FakeDaemon(), tmp_path) as terminal,
+        chromium() as browser,
+        screen(browser, terminal.url) as shown,
+    ):
         page = shown.page
         await sign_in(page)
         await page.get_by_role("button", name="Display").click()
@@ -209,7 +235,11 @@ async def test_large_text_and_high_contrast_keep_everything_reachable(tmp_path) 
 async def test_the_countdown_asks_and_one_touch_keeps_the_session(tmp_path) -> None:
     """The question comes, one touch answers it; without an answer the screen goes back to idle, uncharged."""
     daemon = FakeDaemon(idle_s=2)
-    async with terminal_with(daemon, tmp_path) as terminal, chromium() as browser, screen(browser, terminal.url) as shown:
+    async with (
+        terminal_with(daemon, tmp_path) as terminal,
+        chromium() as browser,
+        screen(browser, terminal.url) as shown,
+    ):
         page = shown.page
         await sign_in(page)
         dialog = page.get_by_role("alertdialog", name="Are you still there?")
@@ -222,7 +252,11 @@ async def test_the_countdown_asks_and_one_touch_keeps_the_session(tmp_path) -> N
 
 async def test_reload_and_resize_keep_the_person_where_they_were(tmp_path) -> None:
     """The state is the kiosk program's: the page can be loaded anew at any moment."""
-    async with terminal_with(FakeDaemon(), tmp_path) as terminal, chromium() as browser, screen(browser, terminal.url) as shown:
+    async with (
+        terminal_with(FakeDaemon(), tmp_path) as terminal,
+        chromium() as browser,
+        screen(browser, terminal.url) as shown,
+    ):
         page = shown.page
         await sign_in(page)
         await page.get_by_role("checkbox", name="Invoice").click()
@@ -241,7 +275,11 @@ async def test_hostile_titles_are_only_text(tmp_path) -> None:
     daemon.people[0].jobs[0]["title"] = "<img src=x onerror=alert(1)><script>alert(2)</script>"
     daemon.people[0].jobs[1]["title"] = "x" * 4000
     daemon.people[0].jobs[2]["title"] = "\u202egpj.exe"
-    async with terminal_with(daemon, tmp_path) as terminal, chromium() as browser, screen(browser, terminal.url) as shown:
+    async with (
+        terminal_with(daemon, tmp_path) as terminal,
+        chromium() as browser,
+        screen(browser, terminal.url) as shown,
+    ):
         page = shown.page
         page.on("dialog", lambda dialog: shown.errors.append(dialog.message))
         await sign_in(page)
@@ -253,7 +291,11 @@ async def test_hostile_titles_are_only_text(tmp_path) -> None:
 
 async def test_a_dead_kiosk_program_is_shown_and_its_return_noticed(tmp_path) -> None:
     """The browser says that the terminal starts again; it never shows a dead list."""
-    async with terminal_with(FakeDaemon(), tmp_path) as terminal, chromium() as browser, screen(browser, terminal.url) as shown:
+    async with (
+        terminal_with(FakeDaemon(), tmp_path) as terminal,
+        chromium() as browser,
+        screen(browser, terminal.url) as shown,
+    ):
         page = shown.page
         await sign_in(page)
         assert await terminal.stop() == 0

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
+from daemon.devices.readers.reading import DEBOUNCE_S
 from daemon.devices.simulated import SimulatedPrinter
 from daemon.system import SystemClock
 from tests.helpers.browser import chromium, screen
@@ -270,6 +271,7 @@ async def test_the_password_raises_a_card_at_the_real_daemon(house, tmp_path) ->
             await page.get_by_role("textbox", name="Password").fill(PASSWORD)
             await page.keyboard.press("Enter")
             await expect(page.get_by_text("Lesson plan")).to_be_visible()
+            await page.wait_for_timeout(1000 * DEBOUNCE_S)  # sooner it would be the same tap
             await page.evaluate(TAP)
             await expect(page.get_by_role("heading", name="Tap your card")).to_be_visible()
             assert shown.errors == []

@@ -89,7 +89,13 @@ async def test_strangers_get_nothing(kiosk) -> None:
         ({"origin": "null"}, 403), ({"sec-fetch-site": "cross-site"}, 403), ({"cookie": "holdfast-screen=0"}, 401), ({"cookie": ""}, 401),
     ]  # fmt: skip
     for headers, status in strangers:
-        for method, path in (("GET", "/ui/view"), ("POST", "/ui/act"), ("POST", "/ui/tap"), ("GET", "/"), ("GET", "/ui/events")):
+        for method, path in (
+            ("GET", "/ui/view"),
+            ("POST", "/ui/act"),
+            ("POST", "/ui/tap"),
+            ("GET", "/"),
+            ("GET", "/ui/events"),
+        ):
             answer = await client.request(method, path, headers=headers, json=PIN if method == "POST" else None)
             assert answer.status_code == status, (headers, path)
     assert [name for name, _ in daemon.calls[before:] if name == "session"] == []
@@ -125,10 +131,20 @@ async def test_every_answer_is_guarded(kiosk) -> None:
 async def test_nonsense_is_refused(kiosk) -> None:
     """What is no action changes nothing and stops nothing."""
     _, _, client = kiosk
-    for body in (b"", b"[]", b"{", b'{"do":"rm"}', b'{"do":"print","on":"yes"}', b'{"do":"code","code":5}', b"{" + b" " * 20_000 + b"}"):
+    for body in (
+        b"",
+        b"[]",
+        b"{",
+        b'{"do":"rm"}',
+        b'{"do":"print","on":"yes"}',
+        b'{"do":"code","code":5}',
+        b"{" + b" " * 20_000 + b"}",
+    ):
         answer = await client.post("/ui/act", content=body, headers={"content-type": "application/json"})
         assert answer.status_code == 400, body[:40]
-    assert (await client.post("/ui/act", content=b'{"do":"touch"}', headers={"content-type": "text/plain"})).status_code == 400
+    assert (
+        await client.post("/ui/act", content=b'{"do":"touch"}', headers={"content-type": "text/plain"})
+    ).status_code == 400
 
 
 async def test_the_daemon_away_is_known_within_3_s_and_back_within_5(kiosk) -> None:
@@ -198,7 +214,11 @@ async def test_a_daemon_that_cannot_prove_itself_is_not_pinned(tmp_path, monkeyp
     """Somebody answers 200 without knowing the code: no CA is believed."""
     daemon = FakeDaemon()
     await daemon.start()
-    monkeypatch.setattr(daemon, "_enrol", lambda _data: httpx_json({"terminal_id": "t1", "name": "n", "ca_pem": "EVIL", "proof": "AAAA"}))
+    monkeypatch.setattr(
+        daemon,
+        "_enrol",
+        lambda _data: httpx_json({"terminal_id": "t1", "name": "n", "ca_pem": "EVIL", "proof": "AAAA"}),
+    )
     with pytest.raises(DaemonUnproven):
         await enrolment.enrol(url=daemon.url, code_text=daemon.code.text, directory=tmp_path / "home")
     assert not (tmp_path / "home").exists()

@@ -40,7 +40,19 @@ def test_the_units_under_a_real_systemd():
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     site = next(path for path in sys.path if path.endswith("site-packages"))
     prepare = PREPARE.format(base=sys.base_prefix, root=ROOT, version=version, site=site)
-    tests = ("python", "-m", "pytest", "-q", "-rA", "-x", "-o", "timeout=900", "-p", "no:cacheprovider", "tests/guest/test_units.py")
+    tests = (
+        "python",
+        "-m",
+        "pytest",
+        "-q",
+        "-rA",
+        "-x",
+        "-o",
+        "timeout=900",
+        "-p",
+        "no:cacheprovider",
+        "tests/guest/test_units.py",
+    )
     with Guest(*tests, prepare=prepare, has_systemd=True, memory_mb=MEMORY_MB) as guest:
         code = guest.finish(timeout_s=TESTS_S)
         assert code == 0, guest.log()[-8000:] + guest.console()[-2000:]

@@ -74,7 +74,9 @@ def test_document_workers_may_lock_themselves_in():
     """The daemon's system call filter takes resources and privileges away, not the calls that make the sandbox."""
     filters = values(UNITS / "holdfast.service", "SystemCallFilter")
     assert filters[:2] == ["@system-service", "~@privileged @resources"]
-    assert {"landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "seccomp"} == set(filters[2].split())
+    assert {"landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "seccomp"} == set(
+        filters[2].split()
+    )
 
 
 def test_accounts_and_directories_exist_for_every_service():

@@ -94,6 +94,14 @@ def test_nothing_typed_can_hurt(layout, terminator, doings):
         assert isinstance(outcome, Hiccup) or (0 < len(outcome) <= RAW_CHARS_MAX and outcome.isprintable())
 
 
+def test_a_gap_that_lost_keys_is_no_silence():
+    """Longer than the idle time, and full of keys nobody saw: the digit before it is not a card."""
+    one = decoder("us", Terminator.IDLE)
+    outcomes, at_s = feed(one, typed("0", "us"), start_s=5.0, gap_s=0.01)
+    outcomes += one.dropped(at_s + 2 * IDLE_S)
+    assert outcomes + one.silence(at_s + 4 * IDLE_S, is_more_waiting=False) == [Hiccup.TORN]
+
+
 @given(written(), endings, st.data())
 def test_a_torn_read_is_never_handed_out(cards, ending, data):
     """Wherever strokes are lost, the card is told as torn once, nothing of it is read, and the next one is whole."""

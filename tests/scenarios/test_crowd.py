@@ -122,7 +122,9 @@ class Crowd:
         real, dice = self.house.parts.db.commit, self.dice
 
         async def commit(unit):
-            is_reading = any("facts" in statement.params for statement in unit.statements)  # repeated only after seconds
+            is_reading = any(
+                "facts" in statement.params for statement in unit.statements
+            )  # repeated only after seconds
             if not is_reading and dice.random() < 0.06:
                 raise dice.choice((StorageFull(), Busy("full")))
             outcome = await real(unit)

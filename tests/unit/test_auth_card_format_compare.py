@@ -103,7 +103,12 @@ def test_cards_that_are_alike_are_found(likeness, first, second):
 
 def test_cards_that_are_not_alike_are_left_alone():
     """Different numbers, unreadable reads and one card alone give nothing."""
-    enrolled = [("a", HEX, "01020304"), ("b", HEX, "01020305"), ("c", HEX, "nonsense"), ("d", made("fclen"), "02207638")]
+    enrolled = [
+        ("a", HEX, "01020304"),
+        ("b", HEX, "01020305"),
+        ("c", HEX, "nonsense"),
+        ("d", made("fclen"), "02207638"),
+    ]
     assert collisions(enrolled) == []
     assert collisions([]) == []
 

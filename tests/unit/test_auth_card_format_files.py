@@ -236,7 +236,5 @@ def test_formats_are_found_by_name():
 
 def test_nothing_of_a_card_is_in_a_repr():
     """Examples and sources do not leak into logs by way of repr."""
-    made = parse_format(
-        "pipeline = 'hex'\n[[examples]]\nraw = '0A0B0C0D'\nnormalised = '0A0B0C0D'\n", "mine.toml"
-    )
+    made = parse_format("pipeline = 'hex'\n[[examples]]\nraw = '0A0B0C0D'\nnormalised = '0A0B0C0D'\n", "mine.toml")
     assert "0A0B" not in repr(made)

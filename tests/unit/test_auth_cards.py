@@ -283,7 +283,8 @@ async def test_kept_reads_open_for_their_own_card_only(house, tmp_path):
     rows = {row["public_id"]: bytes(row["sealed"]) for row in await house.db.read("SELECT public_id, sealed FROM card")}
     assert house.card_sign_in.open_read(rows[mine], card_id=mine) == CARD
     assert CARD.encode() not in rows[mine]
-    for sealed, card_id in ((rows[mine], other), (rows[mine][:-1] + b"x", mine), (b"", mine)):
+    bent = rows[mine][:-1] + bytes((rows[mine][-1] ^ 1,))
+    for sealed, card_id in ((rows[mine], other), (bent, mine), (b"", mine)):
         with pytest.raises(SealBroken):
             house.card_sign_in.open_read(sealed, card_id=card_id)
     keys.generate(tmp_path / "elsewhere", SystemDice())

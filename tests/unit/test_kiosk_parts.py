@@ -49,7 +49,13 @@ def test_an_endless_event_is_refused() -> None:
 def enrolled(directory):
     key = identity.new_key()
     path = identity.save(
-        directory / "k", daemon_url="https://127.0.0.1:8632", ca_pem="CA\n", terminal_id="t1", name="Copy room", key=key, reader="simulated"
+        directory / "k",
+        daemon_url="https://127.0.0.1:8632",
+        ca_pem="CA\n",
+        terminal_id="t1",
+        name="Copy room",
+        key=key,
+        reader="simulated",
     )
     return path, key
 
@@ -58,7 +64,12 @@ def test_an_identity_is_private_and_reads_back(tmp_path) -> None:
     """Key and files are the owner's alone; what was saved is what is loaded."""
     path, key = enrolled(tmp_path)
     config = identity.load(path)
-    assert (config.terminal_id, config.name, config.screen_port, config.readers) == ("t1", "Copy room", 8633, (ReaderConfig("simulated", "simulated"),))
+    assert (config.terminal_id, config.name, config.screen_port, config.readers) == (
+        "t1",
+        "Copy room",
+        8633,
+        (ReaderConfig("simulated", "simulated"),),
+    )
     assert identity.public_bytes(identity.load_key(config.key_file)) == identity.public_bytes(key)
     assert stat.S_IMODE(config.key_file.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -76,12 +87,21 @@ def test_a_key_others_can_read_is_refused(tmp_path) -> None:
 def test_a_broken_config_names_every_problem(tmp_path) -> None:
     """All at once, with file, line and key."""
     path, _ = enrolled(tmp_path)
-    text = path.read_text().replace('host = "127.0.0.1"', 'host = "0.0.0.0"').replace('kind = "simulated"', 'kind = "laser"').replace("https://", "http://")
+    text = (
+        path.read_text()
+        .replace('host = "127.0.0.1"', 'host = "0.0.0.0"')
+        .replace('kind = "simulated"', 'kind = "laser"')
+        .replace("https://", "http://")
+    )
     path.write_text(text)
     with pytest.raises(BadInput) as caught:
         identity.load(path)
     details = caught.value.data["details"]
-    assert {(item["key"], item["line"] > 0) for item in details} == {("daemon.url", True), ("screen.host", True), ("readers.kind", True)}
+    assert {(item["key"], item["line"] > 0) for item in details} == {
+        ("daemon.url", True),
+        ("screen.host", True),
+        ("readers.kind", True),
+    }
 
 
 @pytest.mark.parametrize("text", ["", "[daemon]\nurl = 5\n", "nonsense", "[surprise]\na = 1\n"])
@@ -133,7 +153,10 @@ async def test_a_simulated_reader_drops_nonsense_and_floods() -> None:
             heard.append(event)
             if len(heard) == 2:
                 break
-    assert heard == [ReaderStatus("simulated", "simulated", ReaderState.READY, model="Simulated reader"), Read("simulated", "card0")]
+    assert heard == [
+        ReaderStatus("simulated", "simulated", ReaderState.READY, model="Simulated reader"),
+        Read("simulated", "card0"),
+    ]
     assert "card0" not in repr(heard)
 
 
@@ -153,7 +176,13 @@ def test_a_home_gets_another_key_and_keeps_what_people_wrote(tmp_path) -> None:
     """Key, daemon, id and name are new; readers, screen and comments stay; a file that is no kiosk.toml is left alone."""
     key = identity.new_key()
     path = identity.save(
-        tmp_path / "k", daemon_url="https://old:8632", ca_pem="old", terminal_id="t1", name="door", key=key, reader="none"
+        tmp_path / "k",
+        daemon_url="https://old:8632",
+        ca_pem="old",
+        terminal_id="t1",
+        name="door",
+        key=key,
+        reader="none",
     )
     written = path.read_text() + '\n# the one by the window\n[[readers]]\nname = "desk"\nkind = "pcsc"\n'
     path.write_text(written.replace('language = "en"', 'language = "fr"').replace('name = "door"\n', ""))

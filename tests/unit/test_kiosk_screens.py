@@ -558,7 +558,10 @@ def test_every_pot_is_shown(kiosk) -> None:
     kiosk.sign_in(a_job("a"))
     (fetch,) = kiosk.do("refresh")
     colour = {"unit": "colour_pages", "amount": 20, "scale": 0}
-    kiosk.answer(fetch, {"items": [], "balance": EUR, "accounts": [{"pot": "a", "available": EUR}, {"pot": "b", "available": colour}]})
+    kiosk.answer(
+        fetch,
+        {"items": [], "balance": EUR, "accounts": [{"pot": "a", "available": EUR}, {"pot": "b", "available": colour}]},
+    )
     assert kiosk.view()["totals"]["pots"] == [colour]
 
 

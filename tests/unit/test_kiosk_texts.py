@@ -17,6 +17,7 @@ PLURALS = {
 SAME_EVERYWHERE = {"job.sent", "jobs.title", "keys.letters", "ok", "pin"}
 SCREEN_CODE = re.compile(r"""\bt\((?:[^()]*\?)?\s*["'`]([a-z_.-]+)["'`]""")
 
+
 def placeholders(text: object) -> set[str]:
     return set(re.findall(r"\{(\w+)\}", json.dumps(text)))
 

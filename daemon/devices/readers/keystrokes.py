@@ -112,8 +112,11 @@ class Decoder:
         return outcomes + (self._alt_released() if code in ALTS else [])
 
     def dropped(self, at_s: float) -> list[Outcome]:
-        """Events were lost before `at_s` (SYN_DROPPED): nothing of this read can be trusted."""
-        outcomes = self._quiet_before(at_s)
+        """Events were lost before `at_s` (SYN_DROPPED): nothing of this read can be trusted.
+
+        Nor is the time since the last event silence: what was lost lay in it.
+        """
+        outcomes = self._quiet_before(at_s) if self._is_discarding else []
         self._last_s = at_s
         return outcomes + self._discard(Hiccup.TORN)
 

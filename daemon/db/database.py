@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 BATCH_UNITS_MAX = 256
-HALVED_UNITS_MIN = 16
-"""Fewer waiting units than this always go together: there is nothing to win by a second COMMIT."""
 QUEUE_UNITS_MAX = 10_000
 BUSY_TIMEOUT_MS = 5000
 BALLAST_RETRY_S = 1.0
@@ -87,7 +85,6 @@ class Database:
         self._is_closing = False
         self._is_writing = False
         self._last_size = 1
-        self._idle_s = self._commit_s = self._ended_s = 0.0
         self._room_watch: asyncio.Task[None] | None = None
         self._event_seq = 0
         self._event_written = asyncio.Event()
@@ -262,37 +259,24 @@ class Database:
             await self._wake.wait()
             self._wake.clear()
             while self._queue and not self._is_writing:
-                size = self._next_size()
+                size = min(len(self._queue), BATCH_UNITS_MAX)
                 waiting = [self._queue.popleft() for _ in range(size)]
                 await self._write(waiting)
             if self._is_closing and not self._is_writing:
                 return
 
-    def _next_size(self) -> int:
-        """How many of the waiting units go next: all, or half where the two sides can then work at the same time.
-
-        Clients that are all answered together all come back together, and the writer's thread waits for them. Where it
-        waited longer than one more COMMIT costs, half of them go first and the others are made ready meanwhile.
-        """
-        size = min(len(self._queue), BATCH_UNITS_MAX)
-        return (size + 1) // 2 if size >= HALVED_UNITS_MIN and self._idle_s > self._commit_s else size
-
     async def _write(self, waiting: list[tuple[Unit, asyncio.Future[Outcome]]]) -> None:
-        assert self._clock is not None
         self._is_writing = True
-        self._idle_s = self._clock.monotonic_s() - self._ended_s
         try:
             results: BatchResult = await self._apply([unit for unit, _ in waiting])
         except Exception as error:
             await self._failed(waiting, error)
             return
         finally:
-            self._ended_s = self._clock.monotonic_s()
             self._is_writing = False
             self._last_size = len(waiting)
             if self._queue or self._is_closing:
                 self._wake.set()
-        self._commit_s = results.commit_s
         for (_, future), result in zip(waiting, results, strict=True):
             if future.done():
                 continue
@@ -310,7 +294,7 @@ class Database:
         assert self._connection is not None
         assert self._clock is not None
         batch = Batch("COMMIT")
-        batch.units, batch.clock = units, self._clock
+        batch.units, batch.now_us = units, self._clock.now_us()
         answer: object = await self._connection.execute_fetchall(batch)
         assert isinstance(answer, BatchResult)
         return answer

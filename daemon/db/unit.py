@@ -101,11 +101,6 @@ class Unit:
         self.answer_from: Statement | None = None
         self.has_event = False
 
-    @property
-    def is_single(self) -> bool:
-        """One statement and nothing else."""
-        return len(self.statements) == 1 and not self.audits and self.key is None and self.answer_from is None
-
     def add(self, sql: str, /, *, rows: int | None = None, refusal: str = "conflict", **params: object) -> None:
         """Append a statement; `params` by name (`:name`), `rows` and `refusal` as in `Statement`."""
         self.statements.append(Statement(sql, params, rows, refusal, _TRANSFER_INSERT in sql))

@@ -17,8 +17,6 @@ from daemon.db.unit import Outcome, Statement, Unit, UnitRefused
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from daemon.kernel.clock import Clock
-
 CACHED_STATEMENTS = 512
 LEDGER_WORD = "ledger:"
 FUNDS_WORD = "ledger:funds"
@@ -52,17 +50,16 @@ UnitResult = Outcome | Exception
 class Batch(str):
     """Carries units through aiosqlite's public API, which takes SQL text."""
 
-    __slots__ = ("clock", "units")
+    __slots__ = ("now_us", "units")
 
     units: list[Unit]
-    clock: Clock
+    now_us: int
 
 
 class BatchResult(list[UnitResult]):
-    """One result per unit, in order, the last event written, and how long the COMMIT took."""
+    """One result per unit, in order, and the last event written."""
 
     event_seq: int = 0
-    commit_s: float = 0.0
 
     def fetchall(self) -> BatchResult:
         return self
@@ -121,9 +118,8 @@ class WriterConnection(sqlite3.Connection):
             heads = self._heads or self._read_heads()
             self._next = heads.copy()
             results = BatchResult()
-            now_us = batch.clock.now_us()
             for unit in batch.units:
-                results.append(self._unit(unit, now_us, always_save=always_save))
+                results.append(self._unit(unit, batch.now_us, always_save=always_save))
                 if not self.in_transaction:
                     # SQLite gave the whole transaction up (disk full, I/O error): nobody's unit stands.
                     raise results[-1] if isinstance(results[-1], Exception) else sqlite3.OperationalError("lost")
@@ -131,9 +127,7 @@ class WriterConnection(sqlite3.Connection):
                 self._seal(heads.seq)
             if any(unit.has_event for unit in batch.units):
                 results.event_seq = int(run(_LAST_EVENT).fetchone()[0])
-            began_s = batch.clock.monotonic_s()
             run("COMMIT")
-            results.commit_s = batch.clock.monotonic_s() - began_s
         except BaseException:
             if self.in_transaction:
                 self.rollback()
@@ -142,8 +136,6 @@ class WriterConnection(sqlite3.Connection):
         return results
 
     def _unit(self, unit: Unit, now_us: int, *, always_save: bool) -> UnitResult:
-        if unit.is_single and not always_save:
-            return self._single(unit)
         parts = len(unit.statements) + len(unit.audits) + (unit.key is not None) + (unit.answer_from is not None)
         is_saved = always_save or parts > 1
         before = self._next.copy() if is_saved else self._next
@@ -165,18 +157,6 @@ class WriterConnection(sqlite3.Connection):
         if is_saved:
             self._run("RELEASE unit")
         return outcome
-
-    def _single(self, unit: Unit) -> UnitResult:
-        """A unit of one statement is all or nothing by itself: no savepoint, nothing to replay."""
-        try:
-            self._one(0, unit.statements[0], is_saved=False)
-        except _WriteAgain:
-            raise
-        except Exception as error:
-            if isinstance(error, UnitRefused):
-                error.data["ledger_seq"] = self._next.seq
-            return error
-        return Outcome(replayed=False, answer=unit.answer, ledger_seq=self._next.seq)
 
     def _statements(self, unit: Unit, now_us: int, *, is_saved: bool) -> Outcome:
         if unit.key is not None:

@@ -16,7 +16,6 @@ from daemon.db.readers import ReadTooLong
 from daemon.db.unit import Unit, UnitRefused
 from daemon.kernel.errors import Busy
 from daemon.kernel.events import Event
-from daemon.system import SystemClock
 from tests.helpers.books import HandClock
 
 PUT = "INSERT INTO meta(key, value) VALUES(:key, :value)"
@@ -217,21 +216,3 @@ def test_unit_needs_both_halves_of_its_identity():
         Unit(key=b"k" * 16)
     with pytest.raises(ValueError, match="16 bytes"):
         Unit(key=b"k", digest=b"d" * 8)
-
-
-async def test_half_of_those_waiting_go_first_where_the_thread_would_wait_longer_than_a_commit(tmp_path):
-    """Clients that come back together are split into two batches that overlap, unless a COMMIT is what takes the time."""
-    db = await Database.open(tmp_path / "house.db", clock=SystemClock())
-    waiting = [(Unit(), asyncio.get_running_loop().create_future()) for _ in range(64)]
-    db._queue.extend(waiting)
-    db._idle_s, db._commit_s = 0.002, 0.0005
-    halved = db._next_size()
-    db._idle_s, db._commit_s = 0.002, 0.008
-    slow_disk = db._next_size()
-    while len(db._queue) > 15:
-        db._queue.pop()
-    db._commit_s = 0.0
-    few = db._next_size()
-    db._queue.clear()
-    await db.close()
-    assert (halved, slow_disk, few) == (32, 64, 15)

@@ -19,12 +19,12 @@ ENGINES_OWN = {
 """Statements that belong to one engine, and why."""
 
 PROGRAMS = postgres.programs()
-needs_postgres = pytest.mark.skipif(PROGRAMS is None, reason="PostgreSQL is not installed")
 
 
 @pytest.fixture(scope="module")
 def server():
     """An empty cluster with our schema in it."""
+    assert PROGRAMS is not None, "PostgreSQL is not installed: ./run test installs it"
     with postgres.server(PROGRAMS) as one:
         assert "ERROR" not in (said := one.script(postgres.schema())), said
         yield one
@@ -37,7 +37,6 @@ def test_every_statement_is_found_in_the_source():
     assert len(found) >= STATEMENTS_MIN
 
 
-@needs_postgres
 def test_every_statement_prepares(server):
     """All statements of the stores but the engine's own, with the parameter types PostgreSQL finds by itself."""
     found, _ = sql_source.statements()
@@ -55,7 +54,6 @@ def test_every_statement_prepares(server):
     assert set(refused) == set(ENGINES_OWN), refused
 
 
-@needs_postgres
 def test_the_schema_is_there_as_a_whole(server):
     """Tables, keys, checks and partial indexes are taken as they are; a row that breaks a CHECK is refused there too."""
     counted = server.script(
